@@ -1,0 +1,1 @@
+"""One node: pods, Service proxy, cluster DNS and the kubelet's HTTPS endpoint."""

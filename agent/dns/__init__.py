@@ -1,0 +1,1 @@
+"""Cluster DNS on this node: a pure zone, the wire format, the server."""

@@ -1,0 +1,1 @@
+"""The Node object: registration, lease heartbeat, conditions."""

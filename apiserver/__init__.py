@@ -1,0 +1,1 @@
+"""The Kubernetes API server: objects in memory, served as upstream serves them."""

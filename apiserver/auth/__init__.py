@@ -1,0 +1,1 @@
+"""Who is asking (certificates, tokens) and whether they may (authorizers)."""

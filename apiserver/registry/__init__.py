@@ -1,0 +1,1 @@
+"""What each resource is: defaulting, validation, immutability, allocation, printed columns."""

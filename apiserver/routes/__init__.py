@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out: read, write, watch, discovery, OpenAPI, proxying to agents."""

@@ -1,0 +1,1 @@
+"""The published schema at work: decoding, strict validation, OpenAPI documents, structured merge."""

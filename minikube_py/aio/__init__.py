@@ -1,0 +1,1 @@
+"""Tasks, backoff, work queues and clocks: the only place that creates asyncio tasks."""

@@ -1,0 +1,1 @@
+"""The `minik` command: a module per subcommand."""

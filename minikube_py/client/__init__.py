@@ -1,0 +1,1 @@
+"""REST, watch and informers: the only road to an API server."""

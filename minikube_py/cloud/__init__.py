@@ -1,0 +1,1 @@
+"""The cloud provider: load-balancer addresses and the balancer's own data path."""

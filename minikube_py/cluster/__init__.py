@@ -1,0 +1,1 @@
+"""Brings a cluster up and down: certificates, kubeconfig, namespaces, processes."""

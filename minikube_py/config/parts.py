@@ -1,0 +1,99 @@
+"""What each part of a cluster is told at its start.
+
+A part reads one JSON document of its own model, whether the supervisor forked it or a person started it alone
+(``minik apiserver --config FILE``). Paths are absolute; addresses are ``host:port``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Model(BaseModel):
+    """Frozen and strict about names: a misspelt setting is an error, not a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KeyPair(Model):
+    """A PEM certificate and its PEM private key."""
+
+    certificate: Path
+    key: Path
+
+
+class ApiAccess(Model):
+    """How a part reaches the API server, and as whom."""
+
+    server: str = Field(description="https://host:port")
+    ca: Path
+    client: KeyPair | None = None
+    token_file: Path | None = None
+
+
+class Network(Model):
+    """The cluster's addresses. The first range of each pair is the primary family."""
+
+    service_cidrs: tuple[str, ...] = ("10.96.0.0/16",)
+    pod_cidrs: tuple[str, ...] = ("10.244.0.0/16",)
+    node_port_range: tuple[int, int] = (30000, 32767)
+    dns_ips: tuple[str, ...] = ("10.96.0.10",)
+    domain: str = "cluster.local"
+
+
+class APIServerConfig(Model):
+    """One API server."""
+
+    listen: tuple[str, ...] = ("127.0.0.1:0",)
+    listen_fds: tuple[int, ...] = Field(default=(), description="listening sockets inherited from the supervisor")
+    advertise_address: str = Field(default="127.0.0.1", description="endpoint address of the `kubernetes` Service")
+    advertise_port: int = 6443
+    serving: KeyPair
+    client_ca: Path
+    client_ca_key: Path | None = Field(default=None, description="signs approved CertificateSigningRequests")
+    token_file: Path | None = Field(default=None, description='CSV: token,user,uid[,"group,group"]')
+    service_account_key: Path = Field(description="PEM private key (EC P-256) that signs ServiceAccount tokens")
+    kubelet_client: KeyPair | None = Field(default=None, description="how it authenticates to the agents' endpoints")
+    authorization_mode: Literal["AlwaysAllow", "RBAC"] = "RBAC"
+    network: Network = Network()
+    history_size: int = Field(default=10_000, description="watch events kept before 410 Gone")
+
+
+class ControlPlaneConfig(Model):
+    """Scheduler, controllers and cloud provider."""
+
+    api: ApiAccess
+    network: Network = Network()
+    service_account_ca: Path = Field(description="CA bundle published as ConfigMap kube-root-ca.crt")
+    node_monitor_grace_seconds: float = Field(default=40.0, description="a lease older than this makes a node NotReady")
+    host_sockets: Path | None = None
+
+
+class AgentConfig(Model):
+    """One node."""
+
+    node_name: str
+    node_ips: tuple[str, ...] = Field(description="one per family, primary first")
+    pod_cidrs: tuple[str, ...] = Field(description="this node's own slices of the pod network")
+    api: ApiAccess
+    serving: KeyPair
+    client_ca: Path
+    state_dir: Path
+    kubelet_port: int = 10250
+    runtime: Literal["process", "docker", "simulated"] = "process"
+    machine_socket: Path | None = Field(
+        default=None, description="where this node's fork server listens (process runtime)"
+    )
+    image_dir: Path = Field(description="root filesystems shared by all nodes of this machine")
+    host_sockets: Path | None = Field(
+        default=None, description="vendor of host-network sockets; absent where the agent owns its network"
+    )
+    host_resolv_conf: Path = Path("/etc/resolv.conf")
+    network: Network = Network()
+    labels: dict[str, str] = {}
+    taints: tuple[dict[str, str], ...] = ()
+    lease_seconds: int = 40
+    proxy_mode: Literal["auto", "userspace", "nftables"] = "userspace"

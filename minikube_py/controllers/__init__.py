@@ -1,0 +1,1 @@
+"""One module per controller: a pure plan, a thin reconcile."""

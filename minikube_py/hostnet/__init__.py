@@ -1,0 +1,1 @@
+"""Sockets of the host's network namespace, handed to parts that live in another one."""

@@ -1,0 +1,1 @@
+"""Thin, typed doors to the kernel: namespaces, rtnetlink, mounts, pidfds, cgroups. No policy."""

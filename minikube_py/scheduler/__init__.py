@@ -1,0 +1,1 @@
+"""Places pods on nodes: pure filters and scores, a thin binding loop."""
