@@ -65,11 +65,21 @@ class APIServerConfig(Model):
 class ControlPlaneConfig(Model):
     """Scheduler, controllers and cloud provider."""
 
-    api: ApiAccess
+    api: ApiAccess = Field(description="the controller manager's own identity")
+    scheduler_api: ApiAccess | None = Field(default=None, description="the scheduler's; `api` where absent")
     network: Network = Network()
     service_account_ca: Path = Field(description="CA bundle published as ConfigMap kube-root-ca.crt")
     node_monitor_grace_seconds: float = Field(default=40.0, description="a lease older than this makes a node NotReady")
     host_sockets: Path | None = None
+
+
+class MachineConfig(Model):
+    """One node's fork server: the machine under an agent. It reads this as plain JSON, without pydantic."""
+
+    node_name: str
+    state_dir: Path
+    socket: Path = Field(description="Unix SOCK_SEQPACKET on which its agent finds it")
+    image_dir: Path
 
 
 class AgentConfig(Model):

@@ -1,0 +1,89 @@
+"""Where a cluster keeps its files: one directory that ``minik down`` removes whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+#: A Unix socket's path must fit 108 bytes; this leaves room for the longest file name under it.
+_LONGEST_SOCKET_DIRECTORY = 70
+
+
+def home() -> Path:
+    """``$MINIK_HOME``, else ``$XDG_STATE_HOME/minik``, else ``~/.local/state/minik`` (XDG base directory specification)."""
+    if chosen := os.environ.get("MINIK_HOME"):
+        return Path(chosen).absolute()
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "minik"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPaths:
+    """The layout of one cluster's directory."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, name: str) -> ClusterPaths:
+        return cls(home() / "clusters" / name)
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor for its whole life (flock). It lies beside the directory, which comes and goes."""
+        return self.root.with_name(f"{self.root.name}.lock")
+
+    @property
+    def cluster_file(self) -> Path:
+        return self.root / "cluster.json"
+
+    @property
+    def pki(self) -> Path:
+        return self.root / "pki"
+
+    @property
+    def configs(self) -> Path:
+        return self.root / "config"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "log"
+
+    @property
+    def images(self) -> Path:
+        return self.root / "images"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The cluster's own kubeconfig; the user's is merged from it."""
+        return self.root / "kubeconfig"
+
+    @property
+    def sockets(self) -> Path:
+        """Unix sockets: inside the directory, or under /tmp where its path is too long for one."""
+        inside = self.root / "run"
+        if len(os.fsencode(inside)) <= _LONGEST_SOCKET_DIRECTORY:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        return Path(f"/tmp/minik-{os.getuid()}-{digest}")
+
+    @property
+    def control_socket(self) -> Path:
+        return self.sockets / "control"
+
+    @property
+    def vendor_socket(self) -> Path:
+        return self.sockets / "host"
+
+    def machine_socket(self, node: str) -> Path:
+        return self.sockets / node
+
+    def node_state(self, node: str) -> Path:
+        return self.root / "nodes" / node
+
+
+def existing_clusters() -> list[str]:
+    """The names of the clusters that have a directory."""
+    folder = home() / "clusters"
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []

@@ -1,0 +1,174 @@
+"""From what a person asked for to what every part is told: addresses, files, configurations. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+from minikube_py.cluster.certificates import Identity
+from minikube_py.cluster.paths import ClusterPaths
+from minikube_py.config.cluster import ClusterConfig
+from minikube_py.config.parts import AgentConfig, ApiAccess, APIServerConfig, ControlPlaneConfig, KeyPair, MachineConfig
+
+FABRIC_API_PORT = 6443
+_FIRST_NODE = 11
+_POD_PREFIX = {4: 24, 6: 64}
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """One node: its name, its address on the node network and its slices of the pod networks."""
+
+    name: str
+    ip: str
+    pod_cidrs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPlan:
+    """A cluster with everything decided that can be decided before anything runs."""
+
+    config: ClusterConfig
+    paths: ClusterPaths
+    runtime: Literal["process", "docker", "simulated"]
+    fabric_ip: str
+    nodes: tuple[NodePlan, ...]
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def service_ip(self) -> str:
+        """The ClusterIP of the `kubernetes` Service: the first address of the range."""
+        return str(ipaddress.ip_network(self.config.network.service_cidrs[0])[1])
+
+    @property
+    def fabric_url(self) -> str:
+        """The API server as the parts reach it."""
+        return f"https://{self.fabric_ip}:{FABRIC_API_PORT}"
+
+
+def make_plan(
+    config: ClusterConfig, paths: ClusterPaths, runtime: Literal["process", "docker", "simulated"]
+) -> ClusterPlan:
+    """Gives every node its name and addresses. Raises ValueError where a network is too small for the nodes."""
+    network = ipaddress.ip_network(config.node_network)
+    if network.num_addresses <= _FIRST_NODE + config.nodes:
+        raise ValueError(f"the node network {network} is too small for {config.nodes} nodes")
+    slices = [_pod_slices(cidr, config.nodes) for cidr in config.network.pod_cidrs]
+    nodes = tuple(
+        NodePlan(
+            name=f"{config.name}-{index + 1}",
+            ip=str(network[_FIRST_NODE + index]),
+            pod_cidrs=tuple(family[index] for family in slices),
+        )
+        for index in range(config.nodes)
+    )
+    return ClusterPlan(config, paths, runtime, str(network[1]), nodes)
+
+
+def _pod_slices(cidr: str, nodes: int) -> list[str]:
+    network = ipaddress.ip_network(cidr)
+    prefix = _POD_PREFIX[network.version]
+    if network.prefixlen > prefix or 1 << (prefix - network.prefixlen) < nodes:
+        raise ValueError(f"the pod network {network} has no room for {nodes} nodes of /{prefix}")
+    return [str(part) for part in islice(network.subnets(new_prefix=prefix), nodes)]
+
+
+def identities(plan: ClusterPlan) -> dict[str, Identity]:
+    """File name -> identity, for every certificate of the cluster (kubeadm's names and groups)."""
+    domain = plan.config.network.domain
+    issued = {
+        "admin": Identity("kubernetes-admin", ("system:masters",)),
+        "apiserver": Identity(
+            "kube-apiserver",
+            server_names=(
+                "localhost",
+                "kubernetes",
+                "kubernetes.default",
+                "kubernetes.default.svc",
+                f"kubernetes.default.svc.{domain}",
+            ),
+            server_addresses=("127.0.0.1", "::1", plan.fabric_ip, plan.service_ip),
+        ),
+        "apiserver-kubelet-client": Identity("kube-apiserver-kubelet-client", ("system:masters",)),
+        "scheduler": Identity("system:kube-scheduler"),
+        "controller-manager": Identity("system:kube-controller-manager"),
+    }
+    for node in plan.nodes:
+        issued[node.name] = Identity(
+            f"system:node:{node.name}", ("system:nodes",), server_names=(node.name,), server_addresses=(node.ip,)
+        )
+    return issued
+
+
+def apiserver_config(plan: ClusterPlan, listen_fds: tuple[int, ...]) -> APIServerConfig:
+    pki = plan.paths.pki
+    return APIServerConfig(
+        listen=(),
+        listen_fds=listen_fds,
+        advertise_address=plan.fabric_ip,
+        advertise_port=FABRIC_API_PORT,
+        serving=_pair(plan, "apiserver"),
+        client_ca=pki / "ca.crt",
+        client_ca_key=pki / "ca.key",
+        service_account_key=pki / "sa.key",
+        kubelet_client=_pair(plan, "apiserver-kubelet-client"),
+        network=plan.config.network,
+    )
+
+
+def controlplane_config(plan: ClusterPlan) -> ControlPlaneConfig:
+    return ControlPlaneConfig(
+        api=_access(plan, "controller-manager"),
+        scheduler_api=_access(plan, "scheduler"),
+        network=plan.config.network,
+        service_account_ca=plan.paths.pki / "ca.crt",
+        host_sockets=plan.paths.vendor_socket,
+    )
+
+
+def agent_config(plan: ClusterPlan, node: NodePlan) -> AgentConfig:
+    return AgentConfig(
+        node_name=node.name,
+        node_ips=(node.ip,),
+        pod_cidrs=node.pod_cidrs,
+        api=_access(plan, node.name),
+        serving=_pair(plan, node.name),
+        client_ca=plan.paths.pki / "ca.crt",
+        state_dir=plan.paths.node_state(node.name),
+        runtime=plan.runtime,
+        machine_socket=plan.paths.machine_socket(node.name),
+        image_dir=plan.paths.images,
+        host_sockets=plan.paths.vendor_socket,
+        network=plan.config.network,
+        proxy_mode=plan.config.proxy_mode,
+    )
+
+
+def machine_config(plan: ClusterPlan, node: NodePlan) -> MachineConfig:
+    return MachineConfig(
+        node_name=node.name,
+        state_dir=plan.paths.node_state(node.name),
+        socket=plan.paths.machine_socket(node.name),
+        image_dir=plan.paths.images,
+    )
+
+
+def directories(plan: ClusterPlan) -> Iterator[str]:
+    """Every directory that must be there before a part starts."""
+    paths = plan.paths
+    yield from map(str, (paths.root, paths.pki, paths.configs, paths.logs, paths.images, paths.sockets))
+    yield from (str(paths.node_state(node.name)) for node in plan.nodes)
+
+
+def _pair(plan: ClusterPlan, name: str) -> KeyPair:
+    return KeyPair(certificate=plan.paths.pki / f"{name}.crt", key=plan.paths.pki / f"{name}.key")
+
+
+def _access(plan: ClusterPlan, name: str) -> ApiAccess:
+    return ApiAccess(server=plan.fabric_url, ca=plan.paths.pki / "ca.crt", client=_pair(plan, name))

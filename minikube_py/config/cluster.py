@@ -1,0 +1,50 @@
+"""What a person asks for: the cluster that ``minik up`` makes."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from minikube_py.config.parts import Model, Network
+
+RuntimeName = Literal["auto", "process", "docker", "simulated"]
+
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+_MOST_NODES = 200
+
+
+class ClusterConfig(Model):
+    """A cluster's shape. Everything has a default; ``minik up`` needs no file."""
+
+    name: str = "minik"
+    nodes: int = Field(default=1, ge=1, le=_MOST_NODES)
+    runtime: RuntimeName = "auto"
+    proxy_mode: Literal["auto", "userspace", "nftables"] = "userspace"
+    api_port: int = Field(default=0, ge=0, le=65535, description="on the host's loopback; 0 takes a free one")
+    node_network: str = Field(default="192.168.230.0/24", description="addresses of the nodes and of the API server")
+    network: Network = Network()
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_label(cls, name: str) -> str:
+        if not _DNS_LABEL.fullmatch(name):
+            raise ValueError("must be a DNS label: lower-case letters, digits and '-', 40 characters at most")
+        return name
+
+    @field_validator("node_network")
+    @classmethod
+    def _is_a_network(cls, text: str) -> str:
+        return str(ipaddress.ip_network(text))
+
+    @model_validator(mode="after")
+    def _networks_are_apart(self) -> ClusterConfig:
+        ranges = [self.node_network, *self.network.pod_cidrs, *self.network.service_cidrs]
+        networks = [ipaddress.ip_network(text) for text in ranges]
+        for index, one in enumerate(networks):
+            for other in networks[index + 1 :]:
+                if one.version == other.version and one.overlaps(other):  # type: ignore[arg-type]
+                    raise ValueError(f"the networks {one} and {other} overlap")
+        return self
