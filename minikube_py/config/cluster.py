@@ -45,6 +45,6 @@ class ClusterConfig(Model):
         networks = [ipaddress.ip_network(text) for text in ranges]
         for index, one in enumerate(networks):
             for other in networks[index + 1 :]:
-                if one.version == other.version and one.overlaps(other):  # type: ignore[arg-type]
+                if one.version == other.version and one.overlaps(other):
                     raise ValueError(f"the networks {one} and {other} overlap")
         return self
