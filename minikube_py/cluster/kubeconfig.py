@@ -1,4 +1,4 @@
-"""The user's kubeconfig: our context is merged in and taken out again, everything else stays as it was.
+"""The user's kubeconfig: our context is merged in and taken out again, the rest stays as it was.
 
 The file is read and written as kubectl does (``clientcmd``): the first path of ``$KUBECONFIG``, else ``~/.kube/config``;
 guarded by the same ``.lock`` file; replaced atomically.
@@ -33,7 +33,7 @@ def user_kubeconfig() -> Path:
 
 
 def render(name: str, server: str, ca: Path, client: KeyPair) -> Config:
-    """A kubeconfig with one cluster, user and context called ``name``; certificates inline, so that it can be copied."""
+    """A kubeconfig with one cluster, user and context called ``name``; certificates inline, to be copied freely."""
     return {
         "apiVersion": "v1",
         "kind": "Config",

@@ -70,14 +70,14 @@ def build_network(fabric_ip: str, cables: Iterable[Cable]) -> ClusterNetwork:
             fabric.link_up("lo")
             fabric.addr_add("lo", f"{fabric_ip}/32")
             for cable in cables:
-                _connect(network, fabric, cable, fabric_ip)
+                _connect(network, fabric, cable)
     except BaseException:
         network.close()
         raise
     return network
 
 
-def _connect(network: ClusterNetwork, fabric: Netlink, cable: Cable, fabric_ip: str) -> None:
+def _connect(network: ClusterNetwork, fabric: Netlink, cable: Cable) -> None:
     node_fd = network.nodes[cable.node] = new_netns()
     network.cables[cable.node] = cable
     in_netns(node_fd, _become_router)

@@ -12,7 +12,7 @@ _LONGEST_SOCKET_DIRECTORY = 70
 
 
 def home() -> Path:
-    """``$MINIK_HOME``, else ``$XDG_STATE_HOME/minik``, else ``~/.local/state/minik`` (XDG base directory specification)."""
+    """``$MINIK_HOME``, else ``$XDG_STATE_HOME/minik``, else ``~/.local/state/minik`` (XDG base directories)."""
     if chosen := os.environ.get("MINIK_HOME"):
         return Path(chosen).absolute()
     state = os.environ.get("XDG_STATE_HOME")

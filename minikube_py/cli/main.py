@@ -1,0 +1,42 @@
+"""The `minik` command. Each subcommand is a module that is imported when it is called: `minik version` must not wait
+for an HTTP library."""
+
+from __future__ import annotations
+
+import importlib
+from typing import ClassVar
+
+import click
+
+
+class LazyGroup(click.Group):
+    """Finds a subcommand in the module of its name."""
+
+    commands_at: ClassVar[dict[str, str]] = {
+        "up": "minikube_py.cli.up:up",
+        "down": "minikube_py.cli.down:down",
+        "status": "minikube_py.cli.status:status",
+        "kubeconfig": "minikube_py.cli.kubeconfig:kubeconfig",
+        "image": "minikube_py.cli.image:image",
+        "logs": "minikube_py.cli.logs:logs",
+        "node": "minikube_py.cli.node:node",
+        "version": "minikube_py.cli.version:version",
+        "apiserver": "minikube_py.cli.parts:apiserver",
+        "controlplane": "minikube_py.cli.parts:controlplane",
+        "agent": "minikube_py.cli.parts:agent",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands_at)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in self.commands_at:
+            return None
+        module, _, attribute = self.commands_at[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """A Kubernetes cluster in Python: starts in a second, needs neither Docker nor root."""

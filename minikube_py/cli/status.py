@@ -1,0 +1,68 @@
+"""`minik status`: the processes of a cluster and its nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import click
+
+from minikube_py.api import resources
+from minikube_py.api.errors import StatusError
+from minikube_py.api.meta import condition_is_true, name_of
+from minikube_py.cli.options import cluster_name
+from minikube_py.client.client import Client
+from minikube_py.client.errors import ConnectionFailed
+from minikube_py.client.kubeconfig import load_client
+from minikube_py.cluster.control import ClusterNotRunning, ask
+from minikube_py.cluster.paths import ClusterPaths
+
+
+@click.command()
+@cluster_name
+def status(name: str) -> None:
+    """Show whether the cluster runs, its processes and its nodes. Exit status 1: something is not well."""
+    paths = ClusterPaths.of(name)
+    try:
+        answer = ask(paths.control_socket, "status")
+    except ClusterNotRunning:
+        raise click.ClickException(f'cluster "{name}" is not running: start it with `minik up`') from None
+    rootless = "rootless" if answer["rootless"] else "as root"
+    up_for = int(time.time() - answer["started"])
+    click.echo(f'Cluster "{name}": up for {up_for} s at {answer["server"]} ({answer["runtime"]} runtime, {rootless})')
+    parts_well = _show_parts(answer["parts"])
+    nodes_well = _show_nodes(paths)
+    if not (parts_well and nodes_well):
+        raise SystemExit(1)
+
+
+def _show_parts(parts: list[dict[str, Any]]) -> bool:
+    for part in parts:
+        state = "stopped" if part["halted"] else "running" if part["pid"] else "starting"
+        restarts = f", {part['restarts']} restarts" if part["restarts"] else ""
+        click.echo(f"  {part['name']:<24} {state:<10} {'pid ' + str(part['pid']) if part['pid'] else ''}{restarts}")
+    return all(part["pid"] for part in parts)
+
+
+def _show_nodes(paths: ClusterPaths) -> bool:
+    try:
+        nodes = asyncio.run(_nodes(paths))
+    except (ConnectionFailed, StatusError) as error:
+        click.echo(f"  the API server does not answer: {error}", err=True)
+        return False
+    for name, ready in nodes:
+        click.echo(f"  node {name:<19} {'Ready' if ready else 'NotReady'}")
+    return all(ready for _, ready in nodes)
+
+
+async def _nodes(paths: ClusterPaths) -> list[tuple[str, bool]]:
+    async with load_client(paths.kubeconfig) as client:
+        return await _read_nodes(client)
+
+
+async def _read_nodes(client: Client) -> list[tuple[str, bool]]:
+    nodes = await client.list(resources.NODES)
+    return [
+        (name_of(node), condition_is_true(node.get("status", {}).get("conditions"), "Ready")) for node in nodes.items
+    ]

@@ -1,0 +1,72 @@
+"""`minik up`: a cluster, step by step, and the kubeconfig context that reaches it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from minikube_py.cli.options import cluster_name
+from minikube_py.cluster import kubeconfig
+from minikube_py.cluster.control import ask
+from minikube_py.cluster.launch import AlreadyRunning, Launch, launch
+from minikube_py.cluster.paths import ClusterPaths
+from minikube_py.config.cluster import ClusterConfig
+
+
+@click.command()
+@cluster_name
+@click.option("--nodes", default=1, show_default=True, help="How many nodes.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["auto", "process", "docker", "simulated"]),
+    default="auto",
+    show_default=True,
+    help="What pods are made of.",
+)
+@click.option(
+    "--proxy-mode",
+    type=click.Choice(["auto", "userspace", "nftables"]),
+    default="userspace",
+    show_default=True,
+    help="The data plane of Services.",
+)
+@click.option("--api-port", default=0, help="The API server's port on 127.0.0.1; 0 takes a free one.")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes; 0 returns at once.")
+def up(name: str, wait: float, **settings: Any) -> None:
+    """Start a cluster and point kubectl at it. Does nothing to one that runs already."""
+    started = time.monotonic()
+    try:
+        begun = launch(ClusterConfig(name=name, **settings))
+    except AlreadyRunning:
+        _merge(name)
+        answer = ask(ClusterPaths.of(name).control_socket, "status")
+        click.echo(f'Cluster "{name}" is already running at {answer["server"]}')
+        return
+    except ValidationError as error:
+        raise click.ClickException("; ".join(str(one["msg"]) for one in error.errors())) from error
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    if wait > 0:
+        _follow(begun, started, wait)
+    _merge(name)
+    seconds = time.monotonic() - started
+    click.echo(f'Cluster "{name}" is up in {seconds:.1f} s. Try:  kubectl --context {name} get nodes')
+
+
+def _follow(begun: Launch, started: float, wait: float) -> None:
+    for line in begun.progress(wait):
+        if line.kind == "failed":
+            raise click.ClickException(line.text)
+        click.echo(f" {click.style('✓', fg='green')} {line.text:<40} {time.monotonic() - started:5.2f} s")
+
+
+def _merge(name: str) -> None:
+    path = kubeconfig.user_kubeconfig()
+    try:
+        kubeconfig.add_to(path, kubeconfig.read(ClusterPaths.of(name).kubeconfig))
+    except (kubeconfig.KubeconfigBusy, ValueError, OSError) as error:
+        click.echo(f"The cluster runs, but {path} was not changed: {error}", err=True)
+        click.echo(f"Use:  export KUBECONFIG={ClusterPaths.of(name).kubeconfig}", err=True)

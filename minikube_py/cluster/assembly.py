@@ -1,0 +1,161 @@
+"""What a cluster is made of, in the order of its making: directories, namespaces, certificates, configurations, parts.
+
+The supervisor says when; this module knows what. It holds the descriptors that must outlive the parts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+from minikube_py.cluster import kubeconfig
+from minikube_py.cluster.certificates import Authority, write_private
+from minikube_py.cluster.children import Part
+from minikube_py.cluster.network import Cable, ClusterNetwork, build_network, listen_in
+from minikube_py.cluster.plan import (
+    FABRIC_API_PORT,
+    ClusterPlan,
+    agent_config,
+    apiserver_config,
+    controlplane_config,
+    directories,
+    identities,
+    machine_config,
+)
+from minikube_py.cluster.readiness import ReadinessConfig
+from minikube_py.cluster.removal import remove_tree
+from minikube_py.cluster.userspace import Privileges
+from minikube_py.config.parts import Model
+
+_API_BACKLOG = 1024
+
+
+class Assembly:
+    """The pieces of one cluster."""
+
+    READINESS = "readiness"
+
+    def __init__(self, plan: ClusterPlan, privileges: Privileges, api_listener: socket.socket) -> None:
+        self.plan = plan
+        self.privileges = privileges
+        self._host_listener = api_listener
+        self._fabric_listener: socket.socket | None = None
+        self._network: ClusterNetwork | None = None
+
+    @property
+    def network(self) -> ClusterNetwork:
+        if self._network is None:
+            raise RuntimeError("the network has not been built")
+        return self._network
+
+    @property
+    def server_url(self) -> str:
+        """The API server as the host reaches it."""
+        return f"https://127.0.0.1:{self._host_listener.getsockname()[1]}"
+
+    # -- making ---------------------------------------------------------------------------------------------
+
+    def make_directories(self) -> None:
+        for directory in directories(self.plan):
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+
+    def build_network(self) -> None:
+        """Namespaces, and the API server's second listener: clients that are early wait in its backlog."""
+        cables = [
+            Cable(node.name, f"node{index + 1}", node.ip, node.pod_cidrs) for index, node in enumerate(self.plan.nodes)
+        ]
+        self._network = build_network(self.plan.fabric_ip, cables)
+        self._fabric_listener = listen_in(self._network.fabric, self.plan.fabric_ip, FABRIC_API_PORT)
+
+    def make_certificates(self) -> None:
+        authority = Authority(self.plan.paths.pki)
+        pairs = {name: authority.issue(name, identity) for name, identity in identities(self.plan).items()}
+        authority.write_signing_key("sa")
+        ours = kubeconfig.render(self.plan.name, self.server_url, authority.bundle, pairs["admin"])
+        kubeconfig.write(self.plan.paths.kubeconfig, ours)
+
+    def write_configs(self) -> None:
+        """Every part's configuration, and ``cluster.json`` for the commands."""
+        assert self._fabric_listener is not None
+        listeners = (self._host_listener.fileno(), self._fabric_listener.fileno())
+        self._write("apiserver", apiserver_config(self.plan, listeners))
+        self._write("controlplane", controlplane_config(self.plan))
+        for node in self.plan.nodes:
+            self._write(f"agent-{node.name}", agent_config(self.plan, node))
+        nodes = tuple(node.name for node in self.plan.nodes)
+        access = controlplane_config(self.plan).api
+        self._write(self.READINESS, ReadinessConfig(api=access, nodes=nodes))
+        write_private(self.plan.paths.cluster_file, self.plan.config.model_dump_json(indent=1).encode())
+
+    # -- parts ----------------------------------------------------------------------------------------------
+
+    def machines(self) -> list[Part]:
+        """The nodes' fork servers (process runtime only)."""
+        if self.plan.runtime != "process":
+            return []
+        return [self._machine(index) for index in range(len(self.plan.nodes))]
+
+    def parts(self) -> list[Part]:
+        """The other parts, in the order in which they start."""
+        network = self.network
+        assert self._fabric_listener is not None
+        listeners = (self._host_listener.fileno(), self._fabric_listener.fileno())
+        return [
+            self._part("apiserver", "apiserver.app:main", network.fabric, keep=listeners),
+            self._part("controlplane", "minikube_py.cluster.controlplane:main", network.fabric),
+            *(self._part(f"agent-{node.name}", "agent.app:main", network.nodes[node.name]) for node in self.plan.nodes),
+        ]
+
+    def readiness(self, progress: int) -> Part:
+        """The part that watches the nodes become Ready, tells ``progress`` and ends."""
+        part = self._part(self.READINESS, "minikube_py.cluster.readiness:main", self.network.fabric, keep=(progress,))
+        config = self.plan.paths.configs / f"{self.READINESS}.json"
+        fields = json.loads(config.read_bytes())
+        write_private(config, json.dumps({**fields, "progress": progress}).encode())
+        return part
+
+    def names_of_node(self, node: str) -> tuple[str, ...]:
+        """The parts that a node consists of. Raises KeyError."""
+        if node not in self.network.nodes:
+            raise KeyError(f"no node {node}")
+        return (f"agent-{node}", f"machine-{node}")
+
+    def _machine(self, index: int) -> Part:
+        node = self.plan.nodes[index]
+        name = f"machine-{node.name}"
+        config = self.plan.paths.configs / f"{name}.json"
+        if not config.exists():
+            self._write(name, machine_config(self.plan, node))
+        return Part(
+            name=name,
+            entry="agent.runtime.process.machine:main",
+            config=config,
+            log=self._log_of(name),
+            netns=self.network.nodes[node.name],
+            own_pid_namespace=True,
+        )
+
+    def _part(self, name: str, entry: str, netns: int, keep: tuple[int, ...] = ()) -> Part:
+        config = self.plan.paths.configs / f"{name}.json"
+        return Part(name, entry, config, self._log_of(name), netns=netns, keep=keep)
+
+    def _log_of(self, name: str) -> Path:
+        return self.plan.paths.logs / f"{name}.log"
+
+    def _write(self, name: str, config: Model) -> None:
+        write_private(self.plan.paths.configs / f"{name}.json", config.model_dump_json(indent=1).encode())
+
+    # -- unmaking -------------------------------------------------------------------------------------------
+
+    def close(self, *, remove: bool) -> None:
+        """Give up the descriptors and, with ``remove``, every file."""
+        self._host_listener.close()
+        if self._fabric_listener is not None:
+            self._fabric_listener.close()
+        if self._network is not None:
+            self._network.close()
+        if remove:
+            remove_tree(self.plan.paths.sockets)
+            remove_tree(self.plan.paths.root)

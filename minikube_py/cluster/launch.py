@@ -1,0 +1,150 @@
+"""Starting a cluster from a command: take the lock, clear a crash's leftovers, fork the supervisor, follow it."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from minikube_py.cluster.assembly import Assembly
+from minikube_py.cluster.children import log_to, run_in_child
+from minikube_py.cluster.paths import ClusterPaths
+from minikube_py.cluster.plan import ClusterPlan, make_plan
+from minikube_py.cluster.preflight import explain, probe
+from minikube_py.cluster.progress import Progress, ProgressWriter, read_progress
+from minikube_py.cluster.removal import remove_tree
+from minikube_py.cluster.supervisor import Supervisor
+from minikube_py.cluster.userspace import Privileges, enter
+from minikube_py.config.cluster import ClusterConfig
+
+
+class AlreadyRunning(Exception):
+    """A supervisor holds the cluster's lock."""
+
+
+class Launch:
+    """A cluster on its way up. Iterate over it for the progress; the last item says how it ended."""
+
+    def __init__(self, plan: ClusterPlan, pipe: int) -> None:
+        self.plan = plan
+        self._pipe = pipe
+
+    def progress(self, timeout: float) -> Iterator[Progress]:
+        """Every step until ready or failed; "failed" too when ``timeout`` seconds pass or the supervisor dies."""
+        deadline = time.monotonic() + timeout
+        with os.fdopen(self._pipe, "rb", buffering=0) as pipe:
+            while _readable(pipe.fileno(), deadline):
+                line = next(read_progress(pipe), None)
+                if line is None:
+                    yield Progress("failed", f"the supervisor died: see {self.plan.paths.logs}/supervisor.log")
+                    return
+                yield line
+                if line.kind != "step":
+                    return
+        yield Progress("failed", f"not ready after {timeout:.0f} seconds: see `minik status` and `minik logs`")
+
+
+def launch(config: ClusterConfig) -> Launch:
+    """Starts the cluster. Raises AlreadyRunning, ValueError for an impossible configuration, OSError (port taken)."""
+    paths = ClusterPaths.of(config.name)
+    plan = make_plan(config, paths, choose_runtime(config))
+    lock = take_lock(paths)
+    try:
+        clear_leftovers(paths)
+        listener = _listen(config.api_port)
+        paths.logs.mkdir(mode=0o700, parents=True)
+        read_end, write_end = os.pipe()
+        if os.fork() == 0:
+            os.close(read_end)
+            run_in_child(lambda: _detach(plan, listener, write_end))
+        os.close(write_end)
+        listener.close()
+        with suppress(ChildProcessError):
+            os.wait()
+        return Launch(plan, read_end)
+    finally:
+        os.close(lock)  # the supervisor holds its own reference to the lock
+
+
+def choose_runtime(config: ClusterConfig) -> Literal["process", "docker", "simulated"]:
+    """The runtime for "auto". Raises ValueError for one that is not built."""
+    if config.runtime == "docker":
+        raise ValueError("the docker runtime is not built yet: use `--runtime process`")
+    return "process" if config.runtime == "auto" else config.runtime
+
+
+def take_lock(paths: ClusterPaths) -> int:
+    """The cluster's lock as a descriptor. Raises AlreadyRunning."""
+    paths.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise AlreadyRunning(f'cluster "{paths.root.name}" is already running') from None
+    return lock
+
+
+def clear_leftovers(paths: ClusterPaths) -> None:
+    """Removes what a killed cluster left: its processes died with it, its files did not. Call with the lock held."""
+    try:
+        remove_tree(paths.sockets)
+        remove_tree(paths.root)
+    except PermissionError:  # files of our subordinate users: only their user namespace may remove them
+        pid = os.fork()
+        if pid == 0:
+            run_in_child(lambda: _remove_inside(paths))
+        os.waitpid(pid, 0)
+        remove_tree(paths.root)
+
+
+def _remove_inside(paths: ClusterPaths) -> int:
+    enter()
+    remove_tree(paths.root)
+    return 0
+
+
+def _listen(port: int) -> socket.socket:
+    """The host's door to the API server: opened first, so that a taken port is refused before anything is made."""
+    return socket.create_server(("127.0.0.1", port), backlog=1024)
+
+
+def _detach(plan: ClusterPlan, listener: socket.socket, progress: int) -> int:
+    """The classic daemon: a session of its own, not a child of the command. Runs in the first fork."""
+    os.setsid()
+    if os.fork() == 0:
+        os.chdir("/")
+        os.umask(0o022)
+        run_in_child(lambda: _supervise(plan, listener, ProgressWriter(progress)))
+    return 0
+
+
+def _supervise(plan: ClusterPlan, listener: socket.socket, progress: ProgressWriter) -> int:
+    log_to(plan.paths.logs / "supervisor.log")
+    try:
+        privileges = _enter(plan.paths.logs)
+    except OSError as error:
+        logging.getLogger(__name__).error("cannot enter namespaces: %s", error)
+        progress.failed(explain(error))
+        return 1
+    return Supervisor(Assembly(plan, privileges, listener), progress).run()
+
+
+def _enter(logs: Path) -> Privileges:
+    privileges = enter()
+    scratch = logs / "probe"
+    scratch.mkdir()
+    probe(scratch)
+    return privileges
+
+
+def _readable(descriptor: int, deadline: float) -> bool:
+    left = deadline - time.monotonic()
+    return left > 0 and bool(select.select([descriptor], [], [], left)[0])

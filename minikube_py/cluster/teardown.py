@@ -1,0 +1,71 @@
+"""Taking a cluster down from a command, whatever state it is in."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+
+from minikube_py.cluster import kubeconfig
+from minikube_py.cluster.control import ClusterNotRunning, ask
+from minikube_py.cluster.launch import AlreadyRunning, clear_leftovers, take_lock
+from minikube_py.cluster.paths import ClusterPaths
+
+#: An orderly end takes well under a second; a supervisor that needs longer than this is stuck and is killed.
+_PATIENCE_SECONDS = 15.0
+
+
+def take_down(name: str) -> bool:
+    """Ends the cluster and removes everything it left. False where there was none. Raises OSError, KubeconfigBusy."""
+    paths = ClusterPaths.of(name)
+    existed = paths.root.exists()
+    try:
+        answer = ask(paths.control_socket, "shutdown", remove=True)
+    except ClusterNotRunning:
+        pass
+    else:
+        _wait_for(int(answer["pid"]))
+    lock = take_lock(paths)
+    try:
+        clear_leftovers(paths)
+        kubeconfig.remove_from(kubeconfig.user_kubeconfig(), name)
+        paths.lock.unlink()
+    finally:
+        os.close(lock)
+    _remove_empty_parents(paths)
+    return existed
+
+
+def is_running(name: str) -> bool:
+    """Whether a supervisor holds the cluster's lock."""
+    paths = ClusterPaths.of(name)
+    if not paths.lock.exists():
+        return False
+    try:
+        os.close(take_lock(paths))
+    except AlreadyRunning:
+        return True
+    return False
+
+
+def _wait_for(pid: int) -> None:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if not select.select([descriptor], [], [], _PATIENCE_SECONDS)[0]:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            select.select([descriptor], [], [])
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _remove_empty_parents(paths: ClusterPaths) -> None:
+    for folder in (paths.root.parent, paths.root.parent.parent):
+        try:
+            folder.rmdir()
+        except OSError:
+            return
