@@ -34,3 +34,12 @@ layers: install
 
 test: install
 	$(BIN)/pytest
+
+demo: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

