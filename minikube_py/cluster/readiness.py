@@ -16,8 +16,8 @@ from minikube_py.aio.tasks import TaskSet
 from minikube_py.api import resources
 from minikube_py.api.meta import condition_is_true, name_of
 from minikube_py.api.types import Object
-from minikube_py.client.rest import Client
 from minikube_py.client.informer import Informer
+from minikube_py.client.rest import Client
 from minikube_py.cluster.progress import ProgressWriter
 from minikube_py.config.parts import ApiAccess, Model
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minikube_py.hostnet.protocol import GRANT, LARGEST_PACKET, Request, encode_refusal
+from minikube_py.hostnet.reservations import PortReservations
 from minikube_py.hostnet.sockets import make_socket
 
 
@@ -29,8 +30,11 @@ class SocketVendor:
     readable; ``serve`` returns False when that connection has ended.
     """
 
-    def __init__(self, path: Path, *, allowed: Callable[[Request], bool] = loopback_only) -> None:
+    def __init__(
+        self, path: Path, *, reservations: PortReservations, allowed: Callable[[Request], bool] = loopback_only
+    ) -> None:
         self._path = path
+        self._reservations = reservations
         self._allowed = allowed
         self._connections: dict[int, socket.socket] = {}
         path.unlink(missing_ok=True)
@@ -70,7 +74,7 @@ class SocketVendor:
             request = Request.decode(packet)
             if not self._allowed(request):
                 raise PermissionError(errno.EPERM, f"not publishing on {request.host}: only loopback is allowed")
-            made = make_socket(request)
+            made = self._make(request)
         except ValueError as error:
             connection.send(encode_refusal(OSError(errno.EINVAL, str(error))))
         except OSError as error:
@@ -79,8 +83,14 @@ class SocketVendor:
             with made:
                 socket.send_fds(connection, [GRANT], [made.fileno()])
 
+    def _make(self, request: Request) -> socket.socket:
+        if request.port and request.operation in ("listen_tcp", "bind_udp"):
+            self._reservations.take(request.operation[-3:], request.host, request.port)
+        return make_socket(request)
+
     def close(self) -> None:
         """Stop vending. Sockets already handed out live on with their new owners."""
+        self._reservations.close()
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()

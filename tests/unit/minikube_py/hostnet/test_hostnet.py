@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from minikube_py.hostnet.protocol import Request, decode_refusal
+from minikube_py.hostnet.reservations import PortReservations
 from minikube_py.hostnet.vended import VendedSockets
 from minikube_py.hostnet.vendor import SocketVendor
 
@@ -23,7 +24,7 @@ class Running:
         self.start()
 
     def start(self) -> None:
-        self.vendor = SocketVendor(self.path)
+        self.vendor = SocketVendor(self.path, reservations=PortReservations(self.path.parent / "ports"))
         self.loop = asyncio.get_running_loop()
         self.watched: set[socket.socket] = set()
         self.loop.add_reader(self.vendor.listener, self._accept)
@@ -98,6 +99,20 @@ async def test_a_port_in_use_is_refused_with_its_errno(sockets: VendedSockets) -
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError) as refused:
         await sockets.listen_tcp("127.0.0.1", taken.getsockname()[1])
     assert refused.value.errno == errno.EADDRINUSE
+
+
+def test_two_clusters_do_not_share_a_port(tmp_path: Path) -> None:
+    one, other = PortReservations(tmp_path / "ports"), PortReservations(tmp_path / "ports")
+    one.take("tcp", "127.0.0.1", 30007)
+    one.take("tcp", "127.0.0.1", 30007)
+    other.take("udp", "127.0.0.1", 30007)
+    with pytest.raises(OSError) as refused:
+        other.take("tcp", "127.0.0.1", 30007)
+    assert refused.value.errno == errno.EADDRINUSE
+    one.close()
+    other.take("tcp", "127.0.0.1", 30007)
+    other.close()
+    assert not (tmp_path / "ports").exists()
 
 
 async def test_a_restarted_vendor_is_found_again(vendor: Running, sockets: VendedSockets) -> None:
