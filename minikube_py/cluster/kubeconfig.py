@@ -1,6 +1,6 @@
 """The user's kubeconfig: our context is merged in and taken out again, the rest stays as it was.
 
-The file is read and written as kubectl does (``clientcmd``): the first path of ``$KUBECONFIG``, else ``~/.kube/config``;
+The file is read and written as kubectl does (``clientcmd``): the first of ``$KUBECONFIG``, else ``~/.kube/config``;
 guarded by the same ``.lock`` file; replaced atomically.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 #: A Unix socket's path must fit 108 bytes; this leaves room for the longest file name under it.
@@ -21,9 +21,11 @@ def home() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class ClusterPaths:
-    """The layout of one cluster's directory."""
+    """The layout of one cluster's directory. ``uid`` is its owner as the host knows them (inside a user namespace
+    everybody is 0)."""
 
     root: Path
+    uid: int = field(default_factory=os.getuid)
 
     @classmethod
     def of(cls, name: str) -> ClusterPaths:
@@ -66,7 +68,12 @@ class ClusterPaths:
         if len(os.fsencode(inside)) <= _LONGEST_SOCKET_DIRECTORY:
             return inside
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
-        return Path(f"/tmp/minik-{os.getuid()}-{digest}")
+        return Path(f"/tmp/minik-{self.uid}-{digest}")
+
+    @property
+    def port_reservations(self) -> Path:
+        """Which cluster of this user holds which port of the host; shared by all of them."""
+        return Path(f"/tmp/minik-ports-{self.uid}")
 
     @property
     def control_socket(self) -> Path:

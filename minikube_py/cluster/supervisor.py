@@ -24,7 +24,7 @@ from minikube_py.cluster.children import Child, Part, spawn
 from minikube_py.cluster.control import Answer, ControlRefused, ControlServer
 from minikube_py.cluster.progress import ProgressWriter
 from minikube_py.cluster.restarts import RestartPolicy
-from minikube_py.hostnet.reservations import PortReservations, shared_directory
+from minikube_py.hostnet.reservations import PortReservations
 from minikube_py.hostnet.vendor import SocketVendor
 
 _log = logging.getLogger(__name__)
@@ -70,7 +70,9 @@ class Supervisor:
         plan, assembly = self._plan, self._assembly
         assembly.make_directories()
         assembly.build_network()
-        self._vendor = SocketVendor(plan.paths.vendor_socket, reservations=PortReservations(shared_directory()))
+        self._vendor = SocketVendor(
+            plan.paths.vendor_socket, reservations=PortReservations(plan.paths.port_reservations)
+        )
         self._watch(self._vendor.listener, self._accept_vendor)
         self._control = ControlServer(plan.paths.control_socket, self._obey)
         self._watch(self._control.listener, self._control.serve)

@@ -1,7 +1,7 @@
 """Which cluster of this user owns a port of the host.
 
-The nodes of one cluster share a published port (SO_REUSEPORT), and the kernel lets every program of the same user join in: a
-second cluster would silently take half of the first one's connections. A lock file for each port keeps them apart; the
+The nodes of one cluster share a published port (SO_REUSEPORT), and the kernel lets every program of the same user
+join in: a second cluster would silently take half of the first one's connections. A lock file for each port keeps them apart; the
 kernel drops it with the process that holds it.
 """
 
@@ -14,13 +14,8 @@ import stat
 from pathlib import Path
 
 
-def shared_directory() -> Path:
-    """Where all clusters of this user look."""
-    return Path(f"/tmp/minik-ports-{os.getuid()}")
-
-
 class PortReservations:
-    """The ports that one cluster holds, until it ends."""
+    """The ports that one cluster holds, until it ends. All clusters of a user share ``directory``."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -32,12 +27,9 @@ class PortReservations:
         if name in self._held:
             return
         self._make_directory()
-        descriptor = os.open(self._directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise OSError(errno.EADDRINUSE, f"port {port} of {host} is published by another cluster") from None
+        descriptor = None
+        while descriptor is None:
+            descriptor = _lock(self._directory / name)
         self._held[name] = descriptor
 
     def close(self) -> None:
@@ -54,5 +46,22 @@ class PortReservations:
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, exist_ok=True)
         status = self._directory.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, f"{self._directory} belongs to somebody else")
+
+
+def _lock(path: Path) -> int | None:
+    """The locked file; None where its last holder removed it between our opening and our locking it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        current = path.stat().st_ino == os.fstat(descriptor).st_ino
+    except BlockingIOError:
+        os.close(descriptor)
+        raise OSError(errno.EADDRINUSE, f"{path.name} is published by another cluster") from None
+    except FileNotFoundError:
+        current = False
+    if not current:
+        os.close(descriptor)
+        return None
+    return descriptor
