@@ -48,7 +48,17 @@ _INT64 = (-(1 << 63), (1 << 63) - 1)
 
 
 class DecodeError(ValueError):
-    """The value cannot be held by the type. The message is Go's."""
+    """The value cannot be held by the type. The message is Go's.
+
+    ``given``, ``form`` and ``wanted`` (a Go type) are set where it is of the wrong JSON type: patches word that
+    differently.
+    """
+
+    def __init__(self, message: str, *, given: Any = None, form: Form | None = None, wanted: str = "") -> None:
+        super().__init__(message)
+        self.given = given
+        self.form = form
+        self.wanted = wanted
 
 
 class TypedDecoders:
@@ -106,7 +116,7 @@ def _struct(struct: Struct, fields: dict[str, tuple[type | None, bool, Decoder]]
         if value.__class__ is not dict:
             if value is None:
                 return {}
-            raise mismatch(value, go, place)
+            raise mismatch(value, Form.STRUCT, go, place)
         result = {}
         for key, item in value.items():
             found = known(key)
@@ -131,7 +141,7 @@ def _list(kind: GoType, decode_item: Decoder) -> Decoder:
         if value.__class__ is not list:
             if value is None:
                 return []
-            raise mismatch(value, go, place)
+            raise mismatch(value, Form.LIST, go, place)
         if strings:
             return [
                 item if item.__class__ is str else decode_item(item, (place, index, ""), strict)
@@ -150,7 +160,7 @@ def _map(kind: GoType, decode_item: Decoder) -> Decoder:
         if value.__class__ is not dict:
             if value is None:
                 return {}
-            raise mismatch(value, go, place)
+            raise mismatch(value, Form.MAP, go, place)
         if strings:
             return {
                 key: item if item.__class__ is str else decode_item(item, (place, key, ""), strict)
@@ -169,7 +179,7 @@ def _string(kind: GoType) -> Decoder:
             return value
         if value is None:
             return ""
-        raise mismatch(value, go, place)
+        raise mismatch(value, Form.STRING, go, place)
 
     return decode
 
@@ -182,7 +192,7 @@ def _bool(kind: GoType) -> Decoder:
             return value
         if value is None:
             return False
-        raise mismatch(value, go, place)
+        raise mismatch(value, Form.BOOL, go, place)
 
     return decode
 
@@ -196,7 +206,7 @@ def _integer(kind: GoType) -> Decoder:
             return value
         if value is None:
             return 0
-        raise mismatch(value, go, place, number=True)
+        raise mismatch(value, Form.INTEGER, go, place)
 
     return decode
 
@@ -209,7 +219,7 @@ def _float(kind: GoType) -> Decoder:
             return value
         if value is None:
             return 0
-        raise mismatch(value, go, place)
+        raise mismatch(value, Form.FLOAT, go, place)
 
     return decode
 
@@ -221,7 +231,7 @@ def _bytes(kind: GoType) -> Decoder:
         if value.__class__ is not str:
             if value is None:
                 return ""
-            raise mismatch(value, go, place)
+            raise mismatch(value, Form.BYTES, go, place)
         try:
             return wireforms.canonical_bytes(value)
         except ValueError as error:
@@ -257,7 +267,7 @@ def _text(canonical: Callable[[str], str]) -> Decoder:
         if value is None:
             return None
         if value.__class__ is not str:
-            raise mismatch(value, "string", place)
+            raise mismatch(value, Form.STRING, "string", place)
         try:
             return canonical(value)
         except ValueError as error:
@@ -273,7 +283,7 @@ def _int_or_string(value: Any, place: Place, _strict: list[str]) -> Any:
         return 0
     if value.__class__ is int and -(1 << 31) <= value < 1 << 31:
         return value
-    raise mismatch(value, "int32", place, number=True)
+    raise mismatch(value, Form.INTEGER, "int32", place)
 
 
 def _anything(value: Any, _place: Place, _strict: list[str]) -> Any:
@@ -291,9 +301,9 @@ _OPAQUE: dict[str, Decoder] = {
 }
 
 
-def mismatch(value: Any, go: str, place: Place, *, number: bool = False) -> DecodeError:
-    """Go's ``UnmarshalTypeError``; with ``number`` the offending number itself is named, as integer parsing does."""
-    shown = _described(value, number)
+def mismatch(value: Any, form: Form, go: str, place: Place) -> DecodeError:
+    """Go's ``UnmarshalTypeError``; where an integer was wanted the offending number itself is named."""
+    shown = _described(value, form is Form.INTEGER)
     names: list[str] = []
     owner = ""
     step = place
@@ -303,9 +313,11 @@ def mismatch(value: Any, go: str, place: Place, *, number: bool = False) -> Deco
             names.append(str(label))
             owner = owner or struct
     if not owner:
-        return DecodeError(f"json: cannot unmarshal {shown} into Go value of type {go}")
+        text = f"json: cannot unmarshal {shown} into Go value of type {go}"
+        return DecodeError(text, given=value, form=form, wanted=go)
     path = ".".join(reversed(names))
-    return DecodeError(f"json: cannot unmarshal {shown} into Go struct field {owner}.{path} of type {go}")
+    text = f"json: cannot unmarshal {shown} into Go struct field {owner}.{path} of type {go}"
+    return DecodeError(text, given=value, form=form, wanted=go)
 
 
 def _described(value: Any, number: bool) -> str:
