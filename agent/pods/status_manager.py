@@ -19,8 +19,8 @@ from minikube_py.api.errors import Conflict, Invalid, NotFound, StatusError
 from minikube_py.api.meta import name_of, namespace_of, revision_of, uid_of
 from minikube_py.api.resources import PODS
 from minikube_py.api.types import Object
-from minikube_py.client import Client, PatchKind
 from minikube_py.client.errors import ConnectionFailed
+from minikube_py.client.rest import Client, PatchKind
 
 _log = logging.getLogger(__name__)
 #: A status that only says "starting" waits this long, for the start itself to overtake it.

@@ -1,8 +1,8 @@
 """Which cluster of this user owns a port of the host.
 
-The nodes of one cluster share a published port (SO_REUSEPORT), and the kernel lets every program of the same user
-join in: a second cluster would silently take half of the first one's connections. A lock file for each port keeps them apart; the
-kernel drops it with the process that holds it.
+The nodes of one cluster share a published port (SO_REUSEPORT), and the kernel lets every program of the same user join
+in: a second cluster would silently take half of the first one's connections. A lock file for each port keeps them
+apart; the kernel drops it with the process that holds it.
 """
 
 from __future__ import annotations

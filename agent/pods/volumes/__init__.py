@@ -1,0 +1,1 @@
+"""Pod volumes: what files they hold (pure), how they are written atomically, and how they reach a container."""

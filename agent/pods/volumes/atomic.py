@@ -1,0 +1,110 @@
+"""Files that change all at once: the ``..data`` link of configMap, secret, projected and downwardAPI volumes.
+
+The layout is the one that applications know from Kubernetes: real files live in a directory named after the time, the
+symbolic link ``..data`` points to it, and each visible name is a link into ``..data``. An update writes a new directory
+and renames a new ``..data`` over the old one, so a reader sees the old files or the new ones, never a mixture.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+_DATA = "..data"
+_NEW_DATA = "..data_tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a volume: its bytes and its permission bits."""
+
+    data: bytes
+    mode: int = 0o644
+
+
+#: Files by their path relative to the volume.
+Payload = Mapping[str, File]
+
+
+def write_payload(root: Path, payload: Payload, now: datetime, *, owner: tuple[int, int] | None = None) -> bool:
+    """Make ``root`` show exactly ``payload``. Returns whether anything had to change. Raises OSError.
+
+    ``owner`` (uid, gid; -1 keeps) is applied where the process may.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    root.chmod(0o755)
+    current = _current(root)
+    if current is not None and _same(current, payload):
+        return False
+    fresh = Path(tempfile.mkdtemp(prefix=now.strftime("..%Y_%m_%d_%H_%M_%S."), dir=root))
+    try:
+        fresh.chmod(0o755)
+        for name, file in payload.items():
+            _write(fresh / name, file, owner)
+        _switch(root, fresh.name)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    _link_names(root, {Path(name).parts[0] for name in payload})
+    if current is not None:
+        shutil.rmtree(current, ignore_errors=True)
+    return True
+
+
+def _current(root: Path) -> Path | None:
+    try:
+        return root / os.readlink(root / _DATA)
+    except OSError:
+        return None
+
+
+def _same(directory: Path, payload: Payload) -> bool:
+    found = {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
+    if found.keys() != set(payload):
+        return False
+    try:
+        return all(
+            path.read_bytes() == payload[name].data and path.stat().st_mode & 0o7777 == payload[name].mode
+            for name, path in found.items()
+        )
+    except OSError:
+        return False
+
+
+def _write(path: Path, file: File, owner: tuple[int, int] | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(file.data)
+        os.fchmod(out.fileno(), file.mode)
+        if owner is not None:
+            _give(out.fileno(), owner)
+
+
+def _give(descriptor: int, owner: tuple[int, int]) -> None:
+    try:
+        os.fchown(descriptor, *owner)
+    except OSError:
+        pass  # rootless with a single id: everything belongs to that one user anyway
+
+
+def _switch(root: Path, target: str) -> None:
+    temporary = root / _NEW_DATA
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.rename(root / _DATA)
+
+
+def _link_names(root: Path, names: set[str]) -> None:
+    for entry in list(os.scandir(root)):
+        if entry.name not in names and not entry.name.startswith(".."):
+            os.unlink(entry.path)
+    for name in names:
+        link = root / name
+        if not link.is_symlink():
+            link.symlink_to(f"{_DATA}/{name}")

@@ -1,0 +1,171 @@
+"""Sets a pod's volumes up, keeps them current, and takes them down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from agent.pods.model import spec_of
+from agent.pods.objects import ObjectCache
+from agent.pods.volumes.atomic import File, write_payload
+from agent.pods.volumes.claims import claim_path
+from agent.pods.volumes.errors import VolumeError
+from agent.pods.volumes.hostpath import prepare_host_path
+from agent.pods.volumes.payload import Inputs, references_of, sources_of, tokens_of, volume_files
+from agent.pods.volumes.tmpfs import discard_tmpfs, make_tmpfs
+from agent.pods.volumes.tokens import TokenSource
+from minikube_py.aio.clock import Clock
+from minikube_py.api.meta import namespace_of, uid_of
+from minikube_py.api.types import Object
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MountedVolumes:
+    """Where a pod's volumes are on this machine; ``read_only`` are those made of API objects."""
+
+    paths: Mapping[str, Path]
+    read_only: frozenset[str]
+
+
+class VolumeManager:
+    """Volumes of this node's pods, below ``root``/<uid>/volumes."""
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        objects: ObjectCache,
+        tokens: TokenSource,
+        clock: Clock,
+        allocatable: Callable[[], Mapping[str, str]],
+    ) -> None:
+        self._root = root
+        self._objects = objects
+        self._tokens = tokens
+        self._clock = clock
+        self._allocatable = allocatable
+
+    def directory(self, uid: str) -> Path:
+        """Where the pod's volumes live."""
+        return self._root / uid / "volumes"
+
+    async def setup(self, pod: Object) -> MountedVolumes:
+        """Every volume of the pod, made or brought up to date. Raises VolumeError naming the first that fails."""
+        paths: dict[str, Path] = {}
+        read_only = set()
+        for volume in spec_of(pod).get("volumes") or ():
+            try:
+                paths[volume["name"]] = await self._setup_one(pod, volume)
+            except (VolumeError, OSError) as error:
+                raise VolumeError(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}') from error
+            if _from_api(volume):
+                read_only.add(volume["name"])
+        return MountedVolumes(paths, frozenset(read_only))
+
+    async def refresh(self, pod: Object) -> None:
+        """Write again what is made of API objects: one of them, the pod's metadata or a token has changed."""
+        for volume in spec_of(pod).get("volumes") or ():
+            if _from_api(volume):
+                try:
+                    await self._write(pod, volume)
+                except (VolumeError, OSError) as error:
+                    _log.info("volume %s of pod %s stays as it is: %s", volume["name"], uid_of(pod), error)
+
+    async def teardown(self, uid: str) -> None:
+        """Give up the pod's volumes and what they hold."""
+        self._tokens.forget(uid)
+        await self._objects.release(uid)
+        await asyncio.to_thread(_remove_tree, self.directory(uid))
+
+    async def _setup_one(self, pod: Object, volume: dict[str, Any]) -> Path:
+        if _from_api(volume):
+            return await self._write(pod, volume)
+        if "emptyDir" in volume:
+            return await asyncio.to_thread(self._empty_dir, pod, volume)
+        if "hostPath" in volume:
+            source = volume["hostPath"]
+            return await asyncio.to_thread(prepare_host_path, Path(source["path"]), source.get("type") or "")
+        if "persistentVolumeClaim" in volume or "ephemeral" in volume:
+            return await claim_path(self._objects, pod, volume)
+        kind = next((key for key in volume if key != "name"), "no source")
+        raise VolumeError(f"this node has no volume plugin for {kind}")
+
+    async def _write(self, pod: Object, volume: dict[str, Any]) -> Path:
+        files = volume_files(pod, volume, await self._inputs(pod, volume))
+        group = _fs_group(pod)
+        if group is not None:
+            files = {name: replace(file, mode=file.mode | 0o440) for name, file in files.items()}
+        path = self._path(pod, volume, _plugin(volume))
+        owner = None if group is None else (-1, group)
+        await asyncio.to_thread(_write_files, path, files, self._clock, owner)
+        return path
+
+    async def _inputs(self, pod: Object, volume: dict[str, Any]) -> Inputs:
+        uid, namespace = uid_of(pod), namespace_of(pod)
+        objects = {
+            (reference.resource, reference.name): await self._objects.acquire(
+                uid, reference.resource, namespace, reference.name
+            )
+            for reference in references_of(volume)
+        }
+        tokens = {request: await self._tokens.get(pod, request) for request in tokens_of(volume)}
+        return Inputs(objects, tokens, self._allocatable())
+
+    def _empty_dir(self, pod: Object, volume: dict[str, Any]) -> Path:
+        path = self._path(pod, volume, "empty-dir")
+        if path.is_dir():
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source = volume["emptyDir"] or {}
+        if source.get("medium") == "Memory":
+            make_tmpfs(path, source.get("sizeLimit"))
+        else:
+            path.mkdir()
+        path.chmod(0o777)
+        group = _fs_group(pod)
+        if group is not None:
+            _share_with(path, group)
+        return path
+
+    def _path(self, pod: Object, volume: dict[str, Any], plugin: str) -> Path:
+        return self.directory(uid_of(pod)) / f"kubernetes.io~{plugin}" / str(volume["name"])
+
+
+def _from_api(volume: Mapping[str, Any]) -> bool:
+    return "projected" in volume or bool(sources_of(volume))
+
+
+def _plugin(volume: Mapping[str, Any]) -> str:
+    names = {"configMap": "configmap", "secret": "secret", "downwardAPI": "downward-api", "projected": "projected"}
+    return next(name for key, name in names.items() if key in volume)
+
+
+def _write_files(path: Path, files: dict[str, File], clock: Clock, owner: tuple[int, int] | None) -> None:
+    write_payload(path, files, clock.now(), owner=owner)
+
+
+def _fs_group(pod: Object) -> int | None:
+    value = (spec_of(pod).get("securityContext") or {}).get("fsGroup")
+    return None if value is None else int(value)
+
+
+def _share_with(path: Path, group: int) -> None:
+    try:
+        os.chown(path, -1, group)
+        path.chmod(0o2777)
+    except OSError:
+        pass  # rootless with a single id: everybody in the pod is the same user
+
+
+def _remove_tree(directory: Path) -> None:
+    for path in directory.glob("kubernetes.io~empty-dir/*"):
+        discard_tmpfs(path)
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,70 @@
+"""From a container's volumeMounts to mounts: subPath, subPathExpr, read-only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.pods.volumes.errors import MountError
+from agent.runtime.protocol import Mount
+from minikube_py.api.expansion import expand_reporting
+
+_PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+
+
+def container_mounts(
+    spec: Mapping[str, Any], volumes: Mapping[str, Path], env: Mapping[str, str], read_only: frozenset[str]
+) -> list[Mount]:
+    """The mounts of one container. Raises MountError for an unknown volume or a subPath that leaves its volume.
+
+    ``read_only`` names the volumes that cannot be written whatever the mount says (configMaps, secrets, …).
+    """
+    mounts = []
+    for entry in spec.get("volumeMounts") or ():
+        volume = volumes.get(entry["name"])
+        if volume is None:
+            raise MountError(f'volume "{entry["name"]}" not found')
+        fixed = bool(entry.get("readOnly")) or entry["name"] in read_only
+        mounts.append(
+            Mount(
+                source=_source(volume, entry, env, create=not fixed),
+                target=_absolute(entry["mountPath"]),
+                read_only=fixed,
+                propagation=_PROPAGATION.get(entry.get("mountPropagation", ""), "private"),
+            )
+        )
+    return mounts
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("/") else f"/{path}"
+
+
+def _source(volume: Path, entry: Mapping[str, Any], env: Mapping[str, str], *, create: bool) -> Path:
+    sub_path = entry.get("subPath") or ""
+    if entry.get("subPathExpr"):
+        sub_path, missing = expand_reporting(entry["subPathExpr"], env)
+        if missing:
+            raise MountError(f"missing value for {', '.join(missing)} in subPathExpr {entry['subPathExpr']!r}")
+    return inside(volume, sub_path, create=create) if sub_path else volume
+
+
+def inside(volume: Path, sub_path: str, *, create: bool = True) -> Path:
+    """The real path of ``sub_path`` below ``volume``; a directory is made where nothing is there.
+
+    A symbolic link that the pod planted must not lead out of the volume (CVE-2017-1002101).
+    """
+    root = os.path.realpath(volume)
+    if os.path.isabs(sub_path) or ".." in Path(sub_path).parts:
+        raise MountError(f'subPath "{sub_path}" must be a relative path without ".."')
+    found = os.path.realpath(os.path.join(root, sub_path))
+    if found != root and not found.startswith(root + os.sep):
+        raise MountError(f'subPath "{sub_path}" leads outside of its volume')
+    if not os.path.lexists(found):
+        try:
+            os.makedirs(found, mode=0o750 if not create else 0o777, exist_ok=True)
+        except OSError as error:
+            raise MountError(f'cannot create subPath "{sub_path}": {error.strerror}') from error
+    return Path(found)

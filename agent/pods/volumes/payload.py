@@ -1,0 +1,163 @@
+"""What files a volume made of API objects holds. Pure: the objects have been fetched already.
+
+Words of the errors are the kubelet's, for users find them in FailedMount events.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from agent.pods.volumes.atomic import File
+from agent.pods.volumes.downward import field_value, resource_value
+from agent.pods.volumes.errors import VolumeError
+from minikube_py.api.resources import CONFIGMAPS, SECRETS, Resource
+from minikube_py.api.types import Object
+
+Source = Mapping[str, Any]
+Files = dict[str, File]
+DEFAULT_MODE = 0o644
+DEFAULT_TOKEN_SECONDS = 3600
+
+
+class Reference(NamedTuple):
+    """An object that a volume is made of."""
+
+    resource: Resource
+    name: str
+    optional: bool
+
+
+class TokenRequest(NamedTuple):
+    """A service account token that a volume asks for."""
+
+    audience: str
+    seconds: int
+
+
+class Inputs(NamedTuple):
+    """What has been fetched for a pod: objects by reference (None: not there), tokens, and the node's allocatable."""
+
+    objects: Mapping[tuple[Resource, str], Object | None]
+    tokens: Mapping[TokenRequest, str]
+    allocatable: Mapping[str, str]
+
+
+def sources_of(volume: Source) -> list[Source]:
+    """The projections a volume is made of; a plain configMap, secret or downwardAPI volume is one projection."""
+    if "projected" in volume:
+        return list(volume["projected"].get("sources") or ())
+    return [{key: volume[key]} for key in ("configMap", "secret", "downwardAPI") if key in volume]
+
+
+def references_of(volume: Source) -> Iterator[Reference]:
+    """The ConfigMaps and Secrets that the volume needs."""
+    for source in sources_of(volume):
+        if (config := source.get("configMap")) is not None:
+            yield Reference(CONFIGMAPS, config.get("name", ""), bool(config.get("optional")))
+        if (secret := source.get("secret")) is not None:
+            name = secret.get("secretName") or secret.get("name", "")
+            yield Reference(SECRETS, name, bool(secret.get("optional")))
+
+
+def tokens_of(volume: Source) -> Iterator[TokenRequest]:
+    """The tokens that the volume needs."""
+    for source in sources_of(volume):
+        if (token := source.get("serviceAccountToken")) is not None:
+            seconds = token.get("expirationSeconds")
+            yield TokenRequest(token.get("audience") or "", DEFAULT_TOKEN_SECONDS if seconds is None else int(seconds))
+
+
+def volume_files(pod: Object, volume: Source, inputs: Inputs) -> Files:
+    """The files of one volume. Raises VolumeError for a missing object or key that is not optional."""
+    mode = _default_mode(volume)
+    files: Files = {}
+    for source in sources_of(volume):
+        for kind, project in _PROJECTIONS.items():
+            if kind in source:
+                files |= project(pod, source[kind], inputs, mode)
+                break
+        else:
+            raise VolumeError(f"projected volumes of {', '.join(source)} are not supported by this node")
+    return files
+
+
+def _default_mode(volume: Source) -> int:
+    for kind in ("configMap", "secret", "downwardAPI", "projected"):
+        if kind in volume:
+            mode = volume[kind].get("defaultMode")
+            return DEFAULT_MODE if mode is None else int(mode)
+    return DEFAULT_MODE
+
+
+def _config_map(_pod: Object, source: Source, inputs: Inputs, mode: int) -> Files:
+    name = source.get("name", "")
+    found = _object(inputs, CONFIGMAPS, name, source, "configmap")
+    data = {key: text.encode() for key, text in (found.get("data") or {}).items()}
+    data |= {key: base64.b64decode(text) for key, text in (found.get("binaryData") or {}).items()}
+    return _select(data, source, mode, "config")
+
+
+def _secret(_pod: Object, source: Source, inputs: Inputs, mode: int) -> Files:
+    name = source.get("secretName") or source.get("name", "")
+    found = _object(inputs, SECRETS, name, source, "secret")
+    data = {key: base64.b64decode(text) for key, text in (found.get("data") or {}).items()}
+    return _select(data, source, mode, "secret")
+
+
+def _object(inputs: Inputs, resource: Resource, name: str, source: Source, word: str) -> Object:
+    found = inputs.objects.get((resource, name))
+    if found is None and not source.get("optional"):
+        raise VolumeError(f'{word} "{name}" not found')
+    return found or {}
+
+
+def _select(data: Mapping[str, bytes], source: Source, mode: int, word: str) -> Files:
+    items: Iterable[Source] = source.get("items") or ()
+    if not items:
+        return {key: File(value, mode) for key, value in data.items()}
+    files = {}
+    for item in items:
+        if item["key"] in data:
+            files[_path(item)] = File(data[item["key"]], _mode(item, mode))
+        elif not source.get("optional"):
+            raise VolumeError(f"references non-existent {word} key: {item['key']}")
+    return files
+
+
+def _downward(pod: Object, source: Source, inputs: Inputs, mode: int) -> Files:
+    files = {}
+    for item in source.get("items") or ():
+        if "fieldRef" in item:
+            text = field_value(pod, item["fieldRef"].get("fieldPath", ""))
+        else:
+            text = resource_value(pod, item.get("resourceFieldRef") or {}, inputs.allocatable)
+        files[_path(item)] = File(text.encode(), _mode(item, mode))
+    return files
+
+
+def _token(_pod: Object, source: Source, inputs: Inputs, mode: int) -> Files:
+    request = next(tokens_of({"projected": {"sources": [{"serviceAccountToken": source}]}}))
+    return {source.get("path", "token"): File(inputs.tokens[request].encode(), mode)}
+
+
+def _mode(item: Source, default: int) -> int:
+    mode = item.get("mode")
+    return default if mode is None else int(mode)
+
+
+def _path(item: Source) -> str:
+    """A relative path that stays inside the volume: the API server has validated it, an agent checks once more."""
+    path = str(item.get("path", ""))
+    if not path or path.startswith(("/", "..")) or ".." in path.split("/"):
+        raise VolumeError(f"invalid path {path!r}")
+    return path
+
+
+_PROJECTIONS: Mapping[str, Callable[[Object, Source, Inputs, int], Files]] = {
+    "configMap": _config_map,
+    "secret": _secret,
+    "downwardAPI": _downward,
+    "serviceAccountToken": _token,
+}
