@@ -1,1 +1,1 @@
-"""One module per controller: a pure plan, a thin reconcile."""
+"""The controllers of the control plane: each a pure plan and a thin loop that carries it out."""

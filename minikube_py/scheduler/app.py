@@ -29,7 +29,10 @@ from minikube_py.api.resources import (
     Resource,
 )
 from minikube_py.api.types import Object
-from minikube_py.client import Client, ConnectionFailed, EventRecorder, InformerSet
+from minikube_py.client.errors import ConnectionFailed
+from minikube_py.client.events import EventRecorder
+from minikube_py.client.informers import InformerSet
+from minikube_py.client.rest import Client
 from minikube_py.scheduler import changes
 from minikube_py.scheduler.binding import Announcer
 from minikube_py.scheduler.cache import ClusterCache

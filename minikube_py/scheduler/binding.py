@@ -7,7 +7,8 @@ from minikube_py.api.errors import NotFound
 from minikube_py.api.meta import annotations_of, find_condition, format_time, metadata, name_of, namespace_of
 from minikube_py.api.resources import PERSISTENTVOLUMECLAIMS, PODS
 from minikube_py.api.types import Object
-from minikube_py.client import Client, EventRecorder, PatchKind
+from minikube_py.client.events import EventRecorder
+from minikube_py.client.rest import Client, PatchKind
 from minikube_py.scheduler.views import PodInfo
 from minikube_py.scheduler.volumes import SELECTED_NODE
 

@@ -121,7 +121,7 @@ def _can_bind(claim: Object, node: NodeInfo, volumes: Volumes) -> bool:
     if any(_suits(volume, claim) and _reachable(volume, node) for volume in volumes.all_volumes()):
         return True
     found = volumes.storage_class(_class_name(claim)) or {}
-    return found.get("provisioner", NO_PROVISIONER) != NO_PROVISIONER
+    return bool(found.get("provisioner", NO_PROVISIONER) != NO_PROVISIONER)
 
 
 def _suits(volume: Object, claim: Object) -> bool:

@@ -1,0 +1,1 @@
+"""Deployments: roll from one ReplicaSet to the next."""

@@ -1,0 +1,1 @@
+"""EndpointSlices: the pods behind each Service, and the mirrors of hand-made Endpoints."""
