@@ -1,9 +1,9 @@
 """What a cluster costs and how fast it reacts, seen from outside: ``python -m benchmarks.cluster [--nodes 3]``.
 
-Prints: seconds from `minik up` to all nodes Ready and to the first answered request; proportional memory of the whole tree;
-idle CPU; milliseconds from a pod's creation to Running (median of 20); milliseconds from a pod's readiness to its address
-in a node's proxy table. Next to the start-up it prints, measured in the same run, what starting an interpreter and
-importing our libraries costs on this machine: the part that no design of ours can save.
+Prints: seconds from `minik up` to all nodes Ready and to the first answered request; proportional memory of the whole
+tree; idle CPU; milliseconds from a pod's creation to Running (median of 20); milliseconds from a pod's readiness to its
+address in a node's proxy table. Next to the start-up it prints, measured in the same run, what starting an interpreter
+and importing our libraries costs on this machine: the part that no design of ours can save.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from benchmarks.processes import cpu_seconds, pss_bytes, tree
 from minikube_py.api import resources
 from minikube_py.api.meta import condition_is_true
 from minikube_py.api.types import Object
-from minikube_py.client.kubeconfig import load_client
+from minikube_py.client.kubeconfig import load_kubeconfig
 from minikube_py.client.rest import Client
 from minikube_py.cluster.control import ask
 
@@ -124,7 +124,8 @@ def _costs(home: Path, idle_seconds: float) -> None:
 
 
 async def _reactions(home: Path) -> None:
-    async with load_client(home / "m/clusters/minik/kubeconfig") as client:
+    access = load_kubeconfig([home / "m/clusters/minik/kubeconfig"]).access
+    async with Client.from_access(access) as client:
         running = [await _until_running(client, f"pod-{number}") for number in range(20)]
         _distribution("pod created -> Running", running)
         ready = [await _until_in_table(client, f"ready-{number}") for number in range(10)]

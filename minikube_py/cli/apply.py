@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import click
 
@@ -11,14 +11,14 @@ from minikube_py.api.errors import NotFound, StatusError
 from minikube_py.api.meta import name_of, namespace_of
 from minikube_py.api.resources import ResourceTable
 from minikube_py.api.types import Object
+from minikube_py.cli.access import cluster_client, told_plainly
 from minikube_py.cli.manifests import read_manifests
 from minikube_py.cli.options import cluster_name
-from minikube_py.client.errors import ConnectionFailed
-from minikube_py.client.kubeconfig import load_client
 from minikube_py.client.rest import Client, PatchKind
-from minikube_py.cluster.paths import ClusterPaths
 
 _FIELD_MANAGER = "minik"
+#: What is done with one object, given the namespace of those that name none; returns the line to print.
+Act = Callable[[Client, Object, str], Awaitable[str]]
 
 files = click.option("-f", "--filename", "paths", multiple=True, required=True, help="A file, a directory, or -.")
 namespace_option = click.option("-n", "--namespace", default="default", show_default=True)
@@ -42,12 +42,10 @@ def delete(name: str, paths: Sequence[str], namespace: str) -> None:
     _each(name, paths, namespace, _delete_one)
 
 
-def _each(cluster: str, paths: Sequence[str], namespace: str, act: object) -> None:
-    assert callable(act)
-
+def _each(cluster: str, paths: Sequence[str], namespace: str, act: Act) -> None:
     async def run() -> bool:
         well = True
-        async with load_client(ClusterPaths.of(cluster).kubeconfig) as client:
+        async with cluster_client(cluster) as client:
             for obj in read_manifests(paths):
                 try:
                     click.echo(await act(client, obj, namespace))
@@ -56,12 +54,9 @@ def _each(cluster: str, paths: Sequence[str], namespace: str, act: object) -> No
                     well = False
         return well
 
-    try:
-        well = asyncio.run(run())
-    except (ConnectionFailed, FileNotFoundError) as error:
-        raise click.ClickException(f'cluster "{cluster}" does not answer: {error}') from error
-    if not well:
-        raise SystemExit(1)
+    with told_plainly(cluster):
+        if not asyncio.run(run()):
+            raise SystemExit(1)
 
 
 async def _apply_one(client: Client, obj: Object, namespace: str) -> str:

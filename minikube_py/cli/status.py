@@ -9,12 +9,9 @@ from typing import Any
 import click
 
 from minikube_py.api import resources
-from minikube_py.api.errors import StatusError
 from minikube_py.api.meta import condition_is_true, name_of
+from minikube_py.cli.access import cluster_client, told_plainly
 from minikube_py.cli.options import cluster_name
-from minikube_py.client.errors import ConnectionFailed
-from minikube_py.client.kubeconfig import load_client
-from minikube_py.client.rest import Client
 from minikube_py.cluster.control import ClusterNotRunning, ask
 from minikube_py.cluster.paths import ClusterPaths
 
@@ -32,7 +29,7 @@ def status(name: str) -> None:
     up_for = int(time.time() - answer["started"])
     click.echo(f'Cluster "{name}": up for {up_for} s at {answer["server"]} ({answer["runtime"]} runtime, {rootless})')
     parts_well = _show_parts(answer["parts"])
-    nodes_well = _show_nodes(paths)
+    nodes_well = _show_nodes(name)
     if not (parts_well and nodes_well):
         raise SystemExit(1)
 
@@ -45,24 +42,17 @@ def _show_parts(parts: list[dict[str, Any]]) -> bool:
     return all(part["pid"] for part in parts)
 
 
-def _show_nodes(paths: ClusterPaths) -> bool:
-    try:
-        nodes = asyncio.run(_nodes(paths))
-    except (ConnectionFailed, StatusError) as error:
-        click.echo(f"  the API server does not answer: {error}", err=True)
-        return False
+def _show_nodes(cluster: str) -> bool:
+    with told_plainly(cluster):
+        nodes = asyncio.run(_nodes(cluster))
     for name, ready in nodes:
         click.echo(f"  node {name:<19} {'Ready' if ready else 'NotReady'}")
     return all(ready for _, ready in nodes)
 
 
-async def _nodes(paths: ClusterPaths) -> list[tuple[str, bool]]:
-    async with load_client(paths.kubeconfig) as client:
-        return await _read_nodes(client)
-
-
-async def _read_nodes(client: Client) -> list[tuple[str, bool]]:
-    nodes = await client.list(resources.NODES)
+async def _nodes(cluster: str) -> list[tuple[str, bool]]:
+    async with cluster_client(cluster) as client:
+        nodes = await client.list(resources.NODES)
     return [
         (name_of(node), condition_is_true(node.get("status", {}).get("conditions"), "Ready")) for node in nodes.items
     ]

@@ -8,17 +8,14 @@ import click
 
 from minikube_py.aio.clock import SystemClock
 from minikube_py.aio.tasks import TaskSet
-from minikube_py.api.errors import StatusError
 from minikube_py.api.meta import condition_is_true
 from minikube_py.api.resources import Resource, ResourceTable
 from minikube_py.api.types import Object
+from minikube_py.cli.access import cluster_client, told_plainly
 from minikube_py.cli.apply import namespace_option
 from minikube_py.cli.options import cluster_name
-from minikube_py.client.errors import ConnectionFailed
 from minikube_py.client.informer import Informer
-from minikube_py.client.kubeconfig import load_client
 from minikube_py.client.rest import Client
-from minikube_py.cluster.paths import ClusterPaths
 
 
 @click.command()
@@ -32,15 +29,14 @@ def wait(name: str, namespace: str, condition: str, timeout: float, what: str) -
     resource, object_name = _parse(what)
 
     async def run() -> None:
-        async with load_client(ClusterPaths.of(name).kubeconfig) as client, asyncio.timeout(timeout):
+        async with cluster_client(name) as client, asyncio.timeout(timeout):
             await _condition(client, resource, object_name, namespace, condition)
 
     try:
-        asyncio.run(run())
+        with told_plainly(name):
+            asyncio.run(run())
     except TimeoutError:
         raise click.ClickException(f"{what} is not {condition} after {timeout:g} seconds") from None
-    except (ConnectionFailed, StatusError, FileNotFoundError) as error:
-        raise click.ClickException(str(error)) from error
     click.echo(f"{what} is {condition}")
 
 
