@@ -1,0 +1,71 @@
+"""The ordered chain of admission plugins: first all that may change an object, then all that may only refuse it.
+
+Plugins are synchronous: from here to the commit nothing awaits, so what a plugin reads is what the commit finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from apiserver.registry.context import Reader, User
+from minikube_py.api.resources import Resource
+from minikube_py.api.types import Object
+
+Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attributes:
+    """One request as plugins see it. ``obj`` (absent for DELETE) may be changed in place by ``admit`` only."""
+
+    operation: Operation
+    resource: Resource
+    user: User
+    reader: Reader
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    obj: Object | None = None
+    old: Object | None = None
+    dry_run: bool = False
+
+
+class Plugin(Protocol):
+    """One rule. Both methods raise StatusError (mostly Forbidden) to refuse, and return warnings."""
+
+    def admit(self, attributes: Attributes) -> Sequence[str]:
+        """Change the object."""
+        ...
+
+    def validate(self, attributes: Attributes) -> Sequence[str]:
+        """Refuse what must not be."""
+        ...
+
+
+class PassivePlugin:
+    """The base of plugins that do only one of the two."""
+
+    def admit(self, attributes: Attributes) -> Sequence[str]:
+        del attributes
+        return ()
+
+    def validate(self, attributes: Attributes) -> Sequence[str]:
+        del attributes
+        return ()
+
+
+class AdmissionChain:
+    """Plugins in their order."""
+
+    def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
+        self._plugins = tuple(plugins)
+
+    def admit(self, attributes: Attributes) -> list[str]:
+        """Let every plugin change the object; returns warnings."""
+        return [text for plugin in self._plugins for text in plugin.admit(attributes)]
+
+    def validate(self, attributes: Attributes) -> list[str]:
+        """Let every plugin refuse the request; returns warnings."""
+        return [text for plugin in self._plugins for text in plugin.validate(attributes)]

@@ -1,0 +1,86 @@
+"""What every cluster has from its first moment: the system namespaces and the ``kubernetes`` Service.
+
+As upstream's ``pkg/controlplane`` makes them, but before the first request is answered instead of after it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from datetime import datetime
+
+from apiserver.auth.identity import LOOPBACK
+from apiserver.routes.catalog import Catalog
+from apiserver.routes.writing import Writer, WriteRequest
+from minikube_py.api.resources import ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICES, Resource
+from minikube_py.api.types import Object
+from minikube_py.config.parts import APIServerConfig
+
+SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_MANAGER = "kube-apiserver"
+
+
+class Boot:
+    """Writes boot objects through the ordinary write path; what is there already stays."""
+
+    def __init__(self, *, catalog: Catalog, writer: Writer, config: APIServerConfig) -> None:
+        self._catalog = catalog
+        self._writer = writer
+        self._config = config
+
+    def run(self, now: datetime) -> None:
+        """Create what is missing."""
+        for name in SYSTEM_NAMESPACES:
+            self.ensure(NAMESPACES, {"metadata": {"name": name}}, now)
+        for resource, obj in kubernetes_service(self._config):
+            self.ensure(resource, obj, now)
+
+    def ensure(self, resource: Resource, obj: Object, now: datetime) -> None:
+        """Create one object where it is not there."""
+        served = self._catalog.of(resource)
+        meta = obj["metadata"]
+        if served.collection.get(meta.get("namespace") or "", meta["name"]) is not None:
+            return
+        request = WriteRequest(
+            served=served, user=LOOPBACK, now=now, namespace=meta.get("namespace") or "", manager=_MANAGER
+        )
+        self._writer.create(request, {"kind": resource.kind, "apiVersion": resource.api_version} | obj)
+
+
+def first_address(cidr: str) -> str:
+    """The first usable address of a range: the ClusterIP of ``kubernetes``."""
+    return str(ipaddress.ip_network(cidr)[1])
+
+
+def kubernetes_service(config: APIServerConfig) -> Iterator[tuple[Resource, Object]]:
+    """The ``kubernetes`` Service and where it leads."""
+    address, port = config.advertise_address, config.advertise_port
+    ports = [{"name": "https", "port": port, "protocol": "TCP"}]
+    name = {"name": "kubernetes", "namespace": "default"}
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    spec = {
+        "type": "ClusterIP",
+        "clusterIP": first_address(config.network.service_cidrs[0]),
+        "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
+        "ipFamilyPolicy": "SingleStack",
+        "sessionAffinity": "None",
+    }
+    yield SERVICES, {"metadata": {**name, "labels": labels}, "spec": spec}
+    skip = {"endpointslice.kubernetes.io/skip-mirror": "true"}
+    yield (
+        ENDPOINTS,
+        {
+            "metadata": {**name, "labels": skip},
+            "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
+        },
+    )
+    family = f"IPv{ipaddress.ip_address(address).version}"
+    yield (
+        ENDPOINTSLICES,
+        {
+            "metadata": {**name, "labels": {"kubernetes.io/service-name": "kubernetes"}},
+            "addressType": family,
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+            "ports": ports,
+        },
+    )

@@ -1,0 +1,104 @@
+"""The front door: who asks, for what, may they, and which route answers. Every refusal becomes a Status here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import orjson
+from aiohttp import web
+
+from apiserver.auth.authentication import Authenticator, identity_of_certificate
+from apiserver.auth.identity import ANONYMOUS, Identity
+from apiserver.refusals import internal
+from apiserver.routes.connection import Connection, connection_of
+from apiserver.routes.request import RequestInfo, parse_request
+from apiserver.routes.responses import Answer, send
+from minikube_py.api.errors import StatusError, Unauthorized
+
+_log = logging.getLogger(__name__)
+
+#: A route outside the resources: gives an answer, or None where the path is not its own.
+Document = Callable[[RequestInfo, web.BaseRequest], Answer | None]
+#: A route of resources and subresources.
+ResourceRoute = Callable[[web.BaseRequest, RequestInfo, Identity], Awaitable[web.StreamResponse]]
+
+
+class Authorizer(Protocol):
+    """Says whether a user may do what a request asks. Raises Forbidden."""
+
+    def check(self, user: Identity, info: RequestInfo) -> None: ...
+
+
+class API:
+    """Handles every request of the server."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        public: Document,
+        documents: Document,
+        resources: ResourceRoute,
+    ) -> None:
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+        self._public = public
+        self._documents = documents
+        self._resources = resources
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; whatever goes wrong becomes a Status."""
+        try:
+            return await self._route(request)
+        except StatusError as error:
+            return await send(request, status_answer(error))
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:
+            _log.exception("%s %s failed", request.method, request.raw_path)
+            return await send(request, status_answer(internal(f"{type(error).__name__}: {error}")))
+
+    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        info = parse_request(request.method, request.raw_path)
+        if not info.is_resource:
+            answer = self._public(info, request)
+            if answer is not None:
+                return await send(request, answer)
+        user = self._identity(request)
+        self._authorizer.check(user, info)
+        if info.is_resource:
+            return await self._resources(request, info, user)
+        return await send(request, self._documents(info, request) or not_a_path())
+
+    def _identity(self, request: web.BaseRequest) -> Identity:
+        certificate = certificate_identity(connection_of(request))
+        return self._authenticator.identity(certificate, request.headers.get("Authorization", ""))
+
+
+def certificate_identity(connection: Connection) -> Identity | None:
+    """Who the connection's client certificate names; read once per connection."""
+    if connection.identity is None:
+        tls = connection.transport.get_extra_info("ssl_object") if connection.transport is not None else None
+        found = identity_of_certificate(tls.getpeercert()) if tls is not None else None
+        connection.identity = found or ANONYMOUS
+    identity = connection.identity
+    return identity if isinstance(identity, Identity) and identity is not ANONYMOUS else None
+
+
+def status_answer(error: StatusError) -> Answer:
+    """A refusal as the client sees it."""
+    headers: list[tuple[str, str]] = []
+    if error.retry_after_seconds is not None:
+        headers.append(("Retry-After", str(error.retry_after_seconds)))
+    if isinstance(error, Unauthorized):
+        headers.append(("WWW-Authenticate", 'Bearer realm="kubernetes-master"'))
+    return Answer(error.status_code, orjson.dumps(error.to_status()), headers=tuple(headers))
+
+
+def not_a_path() -> Answer:
+    """The answer to a path that is nobody's."""
+    return Answer(404, b"404 page not found\n", b"text/plain; charset=utf-8")

@@ -1,0 +1,69 @@
+"""Every served resource, found by its path: the table of kinds joined with the store, the strategies and the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from apiserver.registry.catalog import Dependencies, strategy_for
+from apiserver.registry.strategy import Strategy
+from apiserver.routes.conversion import conversion_of
+from apiserver.routes.served import Served
+from apiserver.store.store import Store
+from minikube_py.api.resources import Resource, ResourceTable
+from minikube_py.api.types import Object
+
+
+class Catalog:
+    """Served resources by group, version and plural. Versions of one kind share a collection and a strategy."""
+
+    def __init__(self, table: ResourceTable, *, store: Store, deps: Dependencies, now: Callable[[], datetime]) -> None:
+        self.table = table
+        self._store = store
+        self._deps = deps
+        self._now = now
+        self._strategies: dict[tuple[str, str], Strategy] = {}
+        self._served: dict[tuple[str, str, str], Served] = {}
+        for resource in table.all():
+            if resource.stored:
+                self._served[(resource.group, resource.version, resource.plural)] = self._serve(resource)
+
+    def _serve(self, resource: Resource) -> Served:
+        conversion = conversion_of(resource)
+        storage = conversion.storage if conversion is not None else resource
+        key = (storage.group, storage.plural)
+        strategy = self._strategies.get(key)
+        if strategy is None:
+            strategy = self._strategies[key] = strategy_for(storage, self._deps)
+        return Served(resource, self._store.collection(storage), strategy, self._now, conversion)
+
+    def find(self, group: str, version: str, plural: str) -> Served | None:
+        """The served resource under this path, None for one that is not stored or not there."""
+        return self._served.get((group, version, plural))
+
+    def of(self, resource: Resource) -> Served:
+        """The served form of a built-in resource. Raises KeyError for one that is not stored."""
+        return self._served[(resource.group, resource.version, resource.plural)]
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(self._served.values())
+
+
+class StoreReader:
+    """The strategies' and plugins' narrow view of the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """See ``registry.context.Reader``."""
+        collection = self._store.collection(resource)
+        stored = collection.get(namespace, name)
+        if stored is None:
+            return None
+        return {"kind": resource.kind, "apiVersion": resource.api_version} | stored.load()
+
+    def list(self, resource: Resource, namespace: str = "") -> Iterable[Object]:
+        """See ``registry.context.Reader``."""
+        kind = {"kind": resource.kind, "apiVersion": resource.api_version}
+        return [kind | stored.load() for stored in self._store.collection(resource).everything(namespace)]

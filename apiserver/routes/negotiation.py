@@ -1,0 +1,80 @@
+"""Which form of answer a client asks for: plain objects, Tables or metadata only, as JSON or YAML (RFC 9110)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from minikube_py.api.errors import NotAcceptable
+
+Shape = Literal["plain", "table", "partial"]
+
+_JSON = ("application/json", "*/*", "application/*")
+_YAML = ("application/yaml", "application/x-yaml")
+_SHAPES: dict[str, Shape] = {
+    "Table": "table",
+    "PartialObjectMetadata": "partial",
+    "PartialObjectMetadataList": "partial",
+}
+_META_VERSIONS = ("v1", "v1beta1")
+
+
+class Wanted(NamedTuple):
+    """A negotiated form. ``version`` is that of meta.k8s.io for Tables and partial objects."""
+
+    shape: Shape = "plain"
+    version: str = "v1"
+    yaml: bool = False
+
+
+class Clause(NamedTuple):
+    """One media type of an Accept header with its parameters."""
+
+    media_type: str
+    parameters: dict[str, str]
+
+
+def parse_accept(header: str) -> list[Clause]:
+    """The clauses of an Accept header, best first (by q, then by order)."""
+    ranked: list[tuple[float, int, Clause]] = []
+    for position, text in enumerate(header.split(",")):
+        media_type, *pairs = (part.strip() for part in text.split(";"))
+        parameters = dict(pair.partition("=")[::2] for pair in pairs)
+        ranked.append((-_quality(parameters.pop("q", "1")), position, Clause(media_type.lower(), parameters)))
+    return [clause for _, _, clause in sorted(ranked, key=lambda entry: entry[:2])]
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 1.0
+
+
+@lru_cache(maxsize=256)
+def negotiate(header: str) -> Wanted:
+    """The first form we can give. Raises NotAcceptable."""
+    if not header:
+        return Wanted()
+    for clause in parse_accept(header):
+        wanted = _wanted(clause)
+        if wanted is not None:
+            return wanted
+    raise NotAcceptable(
+        "only the following media types are accepted: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf"
+    )
+
+
+def _wanted(clause: Clause) -> Wanted | None:
+    if clause.media_type not in _JSON and clause.media_type not in _YAML:
+        return None
+    yaml = clause.media_type in _YAML
+    kind = clause.parameters.get("as")
+    if kind is None:
+        return Wanted(yaml=yaml)
+    version = clause.parameters.get("v", "")
+    shape = _SHAPES.get(kind)
+    if shape is None or clause.parameters.get("g") != "meta.k8s.io" or version not in _META_VERSIONS:
+        return None
+    return Wanted(shape, version, yaml)

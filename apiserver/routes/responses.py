@@ -1,0 +1,139 @@
+"""Answers: a complete body, or a stream of chunks with back-pressure. Both are written straight to the transport."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import cast
+
+from aiohttp import web
+
+from apiserver.routes.connection import Connection, connection_of
+
+JSON = b"application/json"
+_PHRASES = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
+_COMMON = b"Cache-Control: no-cache, private\r\n"
+
+Header = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Answer:
+    """A whole response. ``body`` is complete and already encoded."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: tuple[Header, ...] = ()
+
+
+def encode_headers(headers: Iterable[Header]) -> bytes:
+    """Header lines. Line breaks in values would let a client write headers of its own: they become spaces."""
+    return b"".join(_header_line(name, value) for name, value in headers)
+
+
+def _header_line(name: str, value: str) -> bytes:
+    return f"{name}: {value}".replace("\r", " ").replace("\n", " ").encode("utf-8", "replace") + b"\r\n"
+
+
+def response_head(status: int, content_type: bytes, framing: bytes, headers: Iterable[Header] = ()) -> bytes:
+    """Status line and headers, with the blank line."""
+    return b"HTTP/1.1 %b\r\n%bContent-Type: %b\r\n%b%b\r\n" % (
+        _PHRASES[status],
+        _COMMON,
+        content_type,
+        framing,
+        encode_headers(headers),
+    )
+
+
+class Written:
+    """Stands for a response that has been written already, so that aiohttp goes on to the next request."""
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing is left to do."""
+
+    async def write_eof(self) -> None:
+        """Nothing is left to do."""
+
+
+def as_response(written: Written) -> web.StreamResponse:
+    """``Written`` in the type that aiohttp's handlers are declared with; it only calls what Written has."""
+    return cast(web.StreamResponse, written)
+
+
+async def send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    """Write a whole answer."""
+    transport, keep_alive = request.transport, request.keep_alive
+    if transport is None:
+        raise ConnectionResetError("the client went away")
+    framing = b"Content-Length: %d\r\n" % len(answer.body)
+    if not keep_alive:
+        framing += b"Connection: close\r\n"
+    head = response_head(answer.status, answer.content_type, framing, answer.headers)
+    transport.write(head if request.method == "HEAD" else head + answer.body)
+    connection = connection_of(request)
+    if connection.writing_paused:
+        await connection.drained()
+    return as_response(Written(keep_alive=keep_alive))
+
+
+def chunk(data: bytes) -> bytes:
+    """``data`` framed as one HTTP/1.1 chunk (RFC 9112, section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+class ChunkedStream:
+    """An open response. ``write`` never waits; ``drained`` does, until the client has caught up."""
+
+    def __init__(self, request: web.BaseRequest, *, compress: bool = False) -> None:
+        self._request = request
+        self._connection: Connection = connection_of(request)
+        self._compressor = zlib.compressobj(1, wbits=31) if compress else None
+        self.started = False
+
+    def start(self, content_type: bytes = JSON, *, status: int = 200, headers: Iterable[Header] = ()) -> None:
+        """Write the head."""
+        framing = b"Transfer-Encoding: chunked\r\n"
+        if self._compressor is not None:
+            framing += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
+        self.started = True
+        self.write_raw(response_head(status, content_type, framing, headers))
+
+    def write(self, data: bytes) -> None:
+        """Write a piece of the body."""
+        if self._compressor is not None:
+            data = self._compressor.compress(data)
+        if data:
+            self.write_raw(chunk(data))
+
+    def write_raw(self, data: bytes) -> None:
+        """Write bytes that are framed already. Raises ConnectionResetError when the client is gone."""
+        transport = self._connection.transport
+        if transport is None:
+            raise ConnectionResetError("the client went away")
+        transport.write(data)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much is waiting for the client to read it."""
+        transport = self._connection.transport
+        return transport.get_write_buffer_size() if transport is not None else 0
+
+    async def drained(self) -> None:
+        """Wait while the client is behind."""
+        if self._connection.writing_paused:
+            await self._connection.drained()
+
+    async def finish(self) -> web.StreamResponse:
+        """Write the end; the connection can be used again."""
+        if self._compressor is not None:
+            self.write_raw(chunk(self._compressor.flush()))
+        self.write_raw(b"0\r\n\r\n")
+        await self.drained()
+        return as_response(Written(keep_alive=self._request.keep_alive))

@@ -1,0 +1,96 @@
+"""The HTTP shells of the subresources, and the table that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from apiserver.auth.identity import Identity
+from apiserver.refusals import not_found
+from apiserver.routes.bodies import read_body, read_object, validation_of
+from apiserver.routes.dispatch import SubresourceRoute
+from apiserver.routes.options import WriteOptions, write_options
+from apiserver.routes.patching import patch_kind
+from apiserver.routes.request import RequestInfo
+from apiserver.routes.resources import ResourceRoutes, warning_headers
+from apiserver.routes.responses import Answer, send
+from apiserver.routes.served import Served
+from apiserver.routes.subresources.binding import CREATED, bind
+from apiserver.routes.subresources.scale import scale_of, with_scale
+from apiserver.routes.writing import Writer
+from apiserver.schema.patching import Patcher
+from apiserver.schema.schema import Kind, Schema
+from minikube_py.api.patch import PatchKind
+from minikube_py.api.types import Object
+
+SCALE = Kind("autoscaling", "v1", "Scale")
+BINDING = Kind("", "v1", "Binding")
+
+
+class Subresources:
+    """Routes of subresources that have a kind of their own."""
+
+    def __init__(self, *, schema: Schema, writer: Writer, routes: ResourceRoutes) -> None:
+        self._schema = schema
+        self._writer = writer
+        self._routes = routes
+        self._patches = Patcher(schema)
+
+    def table(self) -> Mapping[tuple[str, str], SubresourceRoute]:
+        """The routes by (plural, subresource)."""
+        return {("pods", "binding"): self.binding, ("*", "scale"): self.scale}
+
+    async def binding(
+        self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
+    ) -> web.StreamResponse:
+        """POST pods/NAME/binding."""
+        options = write_options(info.query, "CreateOptions")
+        decoded = await read_object(request, self._schema, BINDING, options)
+        write = self._routes.write_request(request, info, served, user, options)
+        bind(self._writer, write, decoded.object)
+        return await send(request, Answer(201, CREATED))
+
+    async def scale(
+        self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
+    ) -> web.StreamResponse:
+        """GET, PUT and PATCH of …/NAME/scale."""
+        if info.verb == "get":
+            return await send(request, _json(scale_of(_present(served, info))))
+        apply = info.verb == "patch" and patch_kind(request.headers.get("Content-Type", "")) is PatchKind.APPLY
+        kind = "UpdateOptions" if info.verb == "update" else "PatchOptions"
+        options = write_options(info.query, kind, apply=apply)
+        body = await self._scale_body(request, info, served, options)
+        write = self._routes.write_request(request, info, served, user, options)
+        present = served.collection.get(info.namespace, info.name)
+        if present is None:
+            raise not_found(served.resource, info.name)
+        changed = with_scale(served.load(present), body, write)
+        written = self._writer.replace(replace(write, subresource=""), present, changed)
+        answer = _json(scale_of(served.load(written.stored)))
+        answer.headers = warning_headers(write.warnings)
+        return await send(request, answer)
+
+    async def _scale_body(
+        self, request: web.BaseRequest, info: RequestInfo, served: Served, options: WriteOptions
+    ) -> Object:
+        """The Scale to write: the body's, or the present one patched."""
+        if info.verb == "update":
+            return (await read_object(request, self._schema, SCALE, options)).object
+        kind, body = patch_kind(request.headers.get("Content-Type", "")), await read_body(request)
+        present = scale_of(_present(served, info))
+        return self._patches.apply(kind, body, present, SCALE, validation_of(options)).object
+
+
+def _present(served: Served, info: RequestInfo) -> Object:
+    stored = served.collection.get(info.namespace, info.name)
+    if stored is None:
+        raise not_found(served.resource, info.name)
+    return served.load(stored)
+
+
+def _json(obj: Any) -> Answer:
+    return Answer(200, orjson.dumps(obj))

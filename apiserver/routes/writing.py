@@ -1,0 +1,224 @@
+"""The write path: from a decoded object to a commit, in one synchronous step.
+
+    default -> admit -> prepare and validate (the kind's strategy) -> admit again -> managed fields -> commit
+
+Nothing here awaits. What is read at the start is still true at the commit, so there are no locks and no retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from apiserver.admission.chain import AdmissionChain, Attributes, Operation
+from apiserver.refusals import already_exists, conflict, generated_name_taken, not_found
+from apiserver.registry.context import Reader, RequestContext, User
+from apiserver.registry.metadata import generate_name
+from apiserver.registry.strategy import before_create, before_update
+from apiserver.routes.served import Served
+from apiserver.schema.schema import Schema
+from apiserver.store.objects import StoredObject
+from minikube_py.api.errors import BadRequest, OtherStatus
+from minikube_py.api.meta import is_deleting, metadata, name_of
+from minikube_py.api.types import Object
+
+#: How often another random suffix is tried when a generated name is taken (upstream's number).
+_GENERATE_ATTEMPTS = 8
+
+#: Records who set which fields: (new, old, request) changes ``new`` in place.
+FieldTracker = Callable[[Object, Object | None, "WriteRequest"], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRequest:
+    """Who writes where. ``manager`` is the field manager; ``name`` the name in the URL."""
+
+    served: Served
+    user: User
+    now: datetime
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    manager: str = ""
+    dry_run: bool = False
+    apply: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, texts: Iterable[str]) -> None:
+        """Add to what the client will be warned of."""
+        self.warnings.extend(texts)
+
+    def context(self, reader: Reader) -> RequestContext:
+        """The same for strategies."""
+        return RequestContext(
+            resource=self.served.collection.resource,
+            now=self.now,
+            user=self.user,
+            namespace=self.namespace,
+            name=self.name,
+            subresource=self.subresource,
+            dry_run=self.dry_run,
+            reader=reader,
+        )
+
+    def attributes(
+        self, operation: Operation, reader: Reader, *, obj: Object | None = None, old: Object | None = None
+    ) -> Attributes:
+        """The same for admission."""
+        return Attributes(
+            operation=operation,
+            resource=self.served.resource,
+            user=self.user,
+            reader=reader,
+            namespace=self.namespace,
+            name=self.name,
+            subresource=self.subresource,
+            obj=obj,
+            old=old,
+            dry_run=self.dry_run,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The outcome of a write: the state to show, and whether it is a new object."""
+
+    stored: StoredObject
+    created: bool = False
+
+
+class Writer:
+    """Creates and updates objects. ``track`` keeps their managedFields."""
+
+    def __init__(self, *, reader: Reader, admission: AdmissionChain, schema: Schema, track: FieldTracker) -> None:
+        self.reader = reader
+        self.admission = admission
+        self._schema = schema
+        self.track = track
+
+    def _fill(self, served: Served, obj: Object) -> None:
+        """Defaults, and the zeros that the wire form always has."""
+        served.strategy.default(obj)
+        self._schema.complete(obj, served.collection.resource)
+
+    def create(self, request: WriteRequest, given: Object) -> Written:
+        """Commit a new object; takes ``given`` over. Raises StatusError."""
+        if metadata(given).get("resourceVersion"):
+            raise OtherStatus("resourceVersion should not be set on objects to be created", code=500, reason="")
+        served = request.served
+        obj = served.store(given)
+        obj["metadata"] = metadata(obj)
+        generated = not obj["metadata"].get("name")
+        self._fill(served, obj)
+        attributes = request.attributes("CREATE", self.reader, obj=obj)
+        request.warn(self.admission.admit(attributes))
+        request.warn(before_create(served.strategy, obj, request.context(self.reader)))
+        request.warn(self.admission.validate(replace(attributes, name=name_of(obj))))
+        self._claim_name(request, obj, generated)
+        self.track(obj, None, request)
+        if request.dry_run:
+            return Written(served.collection.preview(obj, None), created=True)
+        stored = served.collection.create(obj)
+        served.strategy.committed(None, obj)
+        return Written(stored, created=True)
+
+    def _claim_name(self, request: WriteRequest, obj: Object, generated: bool) -> None:
+        """Refuse a taken name; a generated one is generated again."""
+        meta, collection = obj["metadata"], request.served.collection
+        namespace, base = meta.get("namespace") or "", meta.get("generateName") or ""
+        for _ in range(_GENERATE_ATTEMPTS):
+            if collection.get(namespace, meta["name"]) is None:
+                return
+            if not generated:
+                raise already_exists(request.served.resource, meta["name"])
+            meta["name"] = generate_name(base)
+        raise generated_name_taken(request.served.resource, meta["name"])
+
+    def update(self, request: WriteRequest, given: Object) -> Written:
+        """Commit a new state of a present object (or create it, where its kind allows that); takes ``given`` over."""
+        served = request.served
+        check_name(given, request)
+        present = served.collection.get(request.namespace, request.name)
+        if present is None:
+            if not served.strategy.allow_create_on_update or request.subresource:
+                raise not_found(served.resource, request.name)
+            metadata(given).pop("resourceVersion", None)
+            return self.create(request, given)
+        return self.replace(request, present, served.store(given))
+
+    def replace(self, request: WriteRequest, present: StoredObject, new: Object) -> Written:
+        """Commit ``new`` (storage version) in place of ``present``. Raises Conflict for one built on another state."""
+        served, old = request.served, request.served.load(present)
+        new["metadata"] = metadata(new)
+        _check_basis(request, new, present)
+        if not new["metadata"].get("resourceVersion") and served.strategy.allow_unconditional_update:
+            new["metadata"]["resourceVersion"] = str(present.revision)
+        self._fill(served, new)
+        attributes = request.attributes("UPDATE", self.reader, obj=new, old=old)
+        request.warn(self.admission.admit(attributes))
+        request.warn(before_update(served.strategy, new, old, request.context(self.reader)))
+        request.warn(self.admission.validate(attributes))
+        self.track(new, old, request)
+        return self.commit(request, present, old, new)
+
+    def commit(self, request: WriteRequest, present: StoredObject, old: Object, new: Object) -> Written:
+        """The end of every update: nothing where nothing changed, a deletion where the last finalizer went."""
+        served = request.served
+        if new == old:
+            return Written(present)
+        if request.dry_run:
+            return Written(served.collection.preview(new, present))
+        if _is_finished(new, old):
+            return self._finish(request, present, old, new)
+        stored = served.collection.update(present, new)
+        served.strategy.committed(old, new)
+        return Written(stored)
+
+    def _finish(self, request: WriteRequest, present: StoredObject, old: Object, new: Object) -> Written:
+        served = request.served
+        gone = served.collection.delete(present, new)
+        served.strategy.committed(old, None)
+        return Written(gone)
+
+
+def check_name(given: Object, request: WriteRequest) -> None:
+    """The body of an update must be about the object in the URL. Raises BadRequest."""
+    meta = given.setdefault("metadata", {})
+    name, namespace = meta.get("name") or "", meta.get("namespace") or ""
+    if not name and not meta.get("generateName"):
+        raise BadRequest(
+            f"the name of the object ({request.name} based on URL) was undeterminable: name must be provided"
+        )
+    if name != request.name:
+        raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({request.name})")
+    if namespace and request.namespace and namespace != request.namespace:
+        raise BadRequest(
+            f"the namespace of the object ({namespace}) does not match the namespace on the request "
+            f"({request.namespace})"
+        )
+
+
+def _check_basis(request: WriteRequest, new: Object, present: StoredObject) -> None:
+    """Optimistic concurrency: the write must name the present uid and revision, or none."""
+    meta, resource = new["metadata"], request.served.resource
+    uid, revision = meta.get("uid") or "", meta.get("resourceVersion") or ""
+    if uid and uid != present.uid:
+        raise conflict(
+            resource,
+            request.name,
+            f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{present.key}, "
+            "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
+            f"UID in precondition: {uid}, UID in object meta: {present.uid}",
+        )
+    if revision and revision != "0" and revision != str(present.revision):
+        raise conflict(resource, request.name)
+
+
+def _is_finished(new: Object, old: Object) -> bool:
+    """Whether this update takes away the last thing that kept a deleted object."""
+    if not is_deleting(old) or metadata(new).get("finalizers"):
+        return False
+    if new.get("kind") == "Namespace" and (new.get("spec") or {}).get("finalizers"):
+        return False
+    return not metadata(old).get("deletionGracePeriodSeconds")
