@@ -1,0 +1,32 @@
+"""What every data plane offers: the contract that userspace and nftables share (tests/contract/dataplane)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from agent.proxy.table.model import Frontend
+from agent.proxy.table.table import Changes
+
+
+class DataPlane(Protocol):
+    """Carries the routing table out. All calls come from the agent's loop."""
+
+    def start(self) -> None:
+        """Begins to serve. Raises OSError where this machine cannot."""
+        ...
+
+    def apply(self, changes: Changes) -> None:
+        """Carries out changes: when it returns, no new client reaches an endpoint that a change has removed."""
+        ...
+
+    def problems(self) -> dict[Frontend, str]:
+        """Front ends that should be served and are not, with the reason."""
+        ...
+
+    def load(self) -> dict[Frontend, int]:
+        """Connections and flows in progress per front end, where the plane can tell."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends everything; nothing is left behind."""
+        ...

@@ -1,0 +1,168 @@
+"""The Service proxy of a node: watch events in, routing table, data plane out.
+
+Every event changes the pure table at once; what it changed is gathered until the loop's next step and then carried
+out in one go, so that a burst of events (a rolling update, a relist) costs one application and a single event costs
+no delay. Nothing is carried out before Services and slices are both known, for then half a table would refuse clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from typing import Any
+
+from agent.proxy.health import HEALTHZ_PORT, HealthServers, ProxyHealth
+from agent.proxy.plane import DataPlane
+from agent.proxy.table.render import render_route
+from agent.proxy.table.table import Changes, RoutingTable
+from agent.proxy.table.views import SERVICE_NAME_LABEL, Node
+from agent.proxy.userspace.build import UserspaceDataPlane
+from agent.proxy.userspace.clients import Clients
+from minikube_py.aio.clock import Clock
+from minikube_py.aio.tasks import TaskSet
+from minikube_py.api import resources
+from minikube_py.api.types import Object
+from minikube_py.client.informers import InformerSet
+from minikube_py.config.parts import Network
+from minikube_py.hostnet.protocol import HostSockets
+
+_log = logging.getLogger(__name__)
+
+#: Where every pod's default route points: the node's own address on their veths.
+_POD_GATEWAYS = ("169.254.1.1/32", "fe80::/10")
+_LOOPBACKS = ("127.0.0.0/8", "::1/128")
+
+
+class ServiceProxy:
+    """Serves every Service on this node. ``host_sockets`` None: there is no host network apart from the node's."""
+
+    def __init__(
+        self,
+        *,
+        informers: InformerSet,
+        node_name: str,
+        node_ips: tuple[str, ...],
+        network: Network,
+        host_sockets: HostSockets | None,
+        clock: Clock,
+        mode: str = "userspace",
+        healthz_port: int = HEALTHZ_PORT,
+    ) -> None:
+        loopback = tuple("::1" if ":" in ip else "127.0.0.1" for ip in node_ips)
+        addresses = tuple(dict.fromkeys(node_ips + loopback))
+        self._mode = mode
+        self._table = RoutingTable(Node(node_name, addresses, host_addresses=loopback if host_sockets else ()))
+        own = (*node_ips, *_LOOPBACKS, *_POD_GATEWAYS, *network.service_cidrs)
+        clients = Clients(pod_cidrs=network.pod_cidrs, node_addresses=own)
+        self._plane: DataPlane = UserspaceDataPlane(clients=clients, host_sockets=host_sockets, clock=clock)
+        self._health = ProxyHealth(clock)
+        self._servers = HealthServers(self._health, addresses=addresses, healthz_port=healthz_port)
+        self._tasks = TaskSet("service proxy")
+        self._services = informers.of(resources.SERVICES)
+        self._slices = informers.of(resources.ENDPOINTSLICES, label_selector=SERVICE_NAME_LABEL)
+        self._nodes = informers.of(resources.NODES, field_selector=f"metadata.name={node_name}")
+        self._unsubscribe: list[Any] = []
+        self._pending: Changes = {}
+        self._flushing: asyncio.Handle | None = None
+        self._synced = False
+        self._changed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Begins to serve; the first application of the table follows when the informers have synced."""
+        _raise_descriptor_limit()
+        self._plane.start()
+        await self._servers.start()
+        self._unsubscribe = [
+            self._services.subscribe(self._on_service),
+            self._slices.subscribe(self._on_slice),
+            self._nodes.subscribe(self._on_node),
+        ]
+        self._tasks.spawn(self._wait_synced(), name="first sync")
+        self._tasks.spawn(self._keep_health_ports(), name="health ports")
+
+    async def stop(self) -> None:
+        """Stops serving: every connection ends, every address is released."""
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        if self._flushing is not None:
+            self._flushing.cancel()
+        await self._tasks.close()
+        await self._servers.stop()
+        await self._plane.stop()
+
+    @property
+    def synced(self) -> bool:
+        """Whether the whole table has been carried out at least once."""
+        return self._synced and self._flushing is None
+
+    def table(self) -> dict[str, Any]:
+        """The routing table as JSON: every route with its endpoints, and the reason for each that gets nothing."""
+        load = self._plane.load()
+        problems = self._plane.problems()
+        routes = []
+        for frontend, route in sorted(self._table.routes.items()):
+            shown = render_route(route) | {"connections": load.get(frontend, 0)}
+            routes.append(shown | ({"problem": problems[frontend]} if frontend in problems else {}))
+        return {
+            "node": self._table.node.name,
+            "zone": self._table.node.zone,
+            "mode": self._mode,
+            "synced": self.synced,
+            "routes": routes,
+            "shadowed": [render_route(route) for route in self._table.shadowed()],
+            "healthCheckPorts": {
+                str(port): {"service": str(key), "localEndpoints": count}
+                for port, (key, count) in self._table.health_checks().items()
+            },
+            "healthProblems": {str(port): text for port, text in self._servers.problems.items()},
+        }
+
+    def _on_service(self, old: Object | None, new: Object | None) -> None:
+        self._take(self._table.service_changed(old, new))
+
+    def _on_slice(self, old: Object | None, new: Object | None) -> None:
+        self._take(self._table.slice_changed(old, new))
+
+    def _on_node(self, _old: Object | None, new: Object | None) -> None:
+        self._health.node_changed(new)
+        if new is not None:
+            self._take(self._table.node_changed(new))
+
+    def _take(self, changes: Changes) -> None:
+        self._changed.set()
+        if not changes:
+            return
+        self._pending |= changes
+        self._health.queued()
+        if self._synced and self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        changes, self._pending = self._pending, {}
+        try:
+            self._plane.apply(changes)
+        except Exception:
+            _log.exception("the data plane failed to take %d changes", len(changes))
+            return
+        self._health.updated()
+
+    async def _wait_synced(self) -> None:
+        await self._services.wait_synced()
+        await self._slices.wait_synced()
+        self._synced = True
+        self._flush()
+
+    async def _keep_health_ports(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._servers.sync(self._table.health_checks())
+
+
+def _raise_descriptor_limit() -> None:
+    """Every connection costs two descriptors; the soft limit is meant for programs that use select(2)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
