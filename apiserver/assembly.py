@@ -20,6 +20,7 @@ from apiserver.routes.patching import Patcher
 from apiserver.routes.resources import ResourceRoutes
 from apiserver.routes.subresources.routes import Subresources
 from apiserver.routes.writing import Writer, WriteRequest
+from apiserver.schema.discovery import Discovery
 from apiserver.schema.schema import Schema
 from apiserver.store.store import Store
 from minikube_py.aio.clock import Clock
@@ -67,7 +68,7 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         authenticator=Authenticator(_tokens(config)),
         authorizer=AlwaysAllow(),
         public=health.answer,
-        documents=Documents(catalog.table, schema).answer,
+        documents=Documents(Discovery(catalog.table.all(), server_address=_address(config))).answer,
         resources=dispatcher.serve,
     )
     return Assembly(api, Boot(catalog=catalog, writer=writer, config=config), catalog, writer)
@@ -82,6 +83,10 @@ def no_apply(present: Object | None, body: bytes, request: WriteRequest, options
     """Server-side apply (schema.managedfields, to come)."""
     del present, body, request, options
     raise NotImplementedByServer("server-side apply is not implemented by this server")
+
+
+def _address(config: APIServerConfig) -> str:
+    return f"{config.advertise_address}:{config.advertise_port}"
 
 
 def _tokens(config: APIServerConfig) -> list[TokenAuthenticator]:

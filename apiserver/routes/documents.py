@@ -1,4 +1,4 @@
-"""Everything served that is not a resource: ``/version``, discovery and OpenAPI."""
+"""Everything served that is not a resource: ``/version``, discovery and (when the schema has it) OpenAPI."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import orjson
 from aiohttp import web
 
 from apiserver.routes.request import RequestInfo
-from apiserver.routes.responses import Answer
-from apiserver.schema.schema import Schema
-from minikube_py.api.resources import KUBERNETES_VERSION, ResourceTable
+from apiserver.routes.responses import Answer, Header
+from apiserver.schema.discovery import Discovery, Document
+from minikube_py.api.errors import MethodNotAllowed
+from minikube_py.api.resources import KUBERNETES_VERSION
 
 
 def version_document() -> bytes:
@@ -36,14 +37,28 @@ def version_document() -> bytes:
 class Documents:
     """Answers for paths outside the resources."""
 
-    def __init__(self, table: ResourceTable, schema: Schema) -> None:
-        self._table = table
-        self._schema = schema
+    def __init__(self, discovery: Discovery) -> None:
+        self._discovery = discovery
         self._version = version_document()
 
     def answer(self, info: RequestInfo, request: web.BaseRequest) -> Answer | None:
         """The document at a path, None where there is none."""
-        del request
         if info.path.rstrip("/") == "/version":
             return Answer(200, self._version)
-        return None
+        document = self._discovery.answer(info.path, request.headers.get("Accept", ""))
+        if document is None:
+            return None
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed()
+        return document_answer(document, request.headers.get("If-None-Match", ""))
+
+
+def document_answer(document: Document, known: str) -> Answer:
+    """A document, or 304 where the client has it already."""
+    content_type = document.content_type.encode()
+    if not document.etag:
+        return Answer(200, document.body, content_type)
+    headers: tuple[Header, ...] = (("ETag", document.etag), ("Vary", "Accept"))
+    if known == document.etag:
+        return Answer(304, b"", content_type, headers)
+    return Answer(200, document.body, content_type, headers)
