@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from apiserver.assembly import assemble
+from apiserver.assembly import Assembly, assemble
 from apiserver.listeners import BACKLOG, listening_sockets, tls_context, url_of
 from apiserver.routes.connection import HTTPServer
 from apiserver.store.store import Store
@@ -48,6 +48,7 @@ class APIServer:
         self._servers: list[asyncio.Server] = []
         self._timers: dict[str, Timer] = {}
         self._urls: list[str] = []
+        self._assembly: Assembly | None = None
 
     @property
     def url(self) -> str:
@@ -56,7 +57,7 @@ class APIServer:
 
     async def start(self) -> None:
         """Load, write the boot objects, then listen. Raises OSError."""
-        assembly = assemble(self.config, store=self._store, clock=self._clock)
+        assembly = self._assembly = assemble(self.config, store=self._store, clock=self._clock)
         self._store.recover()
         assembly.boot.run(self._clock.now())
         self._http = HTTPServer(assembly.api.handle)
@@ -79,6 +80,8 @@ class APIServer:
         if self._http is not None:
             self._http.pre_shutdown()
             await self._http.shutdown(DRAIN_SECONDS)
+        if self._assembly is not None:
+            await self._assembly.streaming.close()
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()

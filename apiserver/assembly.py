@@ -9,6 +9,7 @@ from apiserver.admission.namespaces import NamespaceLifecycle
 from apiserver.auth.authentication import Authenticator, StaticTokens, TokenAuthenticator
 from apiserver.auth.authorization import AlwaysAllow
 from apiserver.boot import Boot
+from apiserver.listeners import agent_tls_context
 from apiserver.registry.catalog import Dependencies
 from apiserver.routes.api import API
 from apiserver.routes.catalog import Catalog, StoreReader
@@ -18,6 +19,7 @@ from apiserver.routes.health import Health
 from apiserver.routes.options import WriteOptions
 from apiserver.routes.patching import Patcher
 from apiserver.routes.resources import ResourceRoutes
+from apiserver.routes.streaming.routes import Streaming
 from apiserver.routes.subresources.routes import Subresources
 from apiserver.routes.writing import Writer, WriteRequest
 from apiserver.schema.discovery import Discovery
@@ -38,6 +40,7 @@ class Assembly:
     boot: Boot
     catalog: Catalog
     writer: Writer
+    streaming: Streaming
 
 
 def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly:
@@ -57,11 +60,10 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         patcher=Patcher(writer=writer, schema=schema, apply=no_apply),
         clock=clock,
     )
+    streaming = Streaming(reader=writer.reader, agents=agent_tls_context(config))
+    subresources = Subresources(schema=schema, writer=writer, routes=routes)
     dispatcher = Dispatcher(
-        catalog=catalog,
-        routes=routes,
-        subresources=Subresources(schema=schema, writer=writer, routes=routes).table(),
-        reviews={},
+        catalog=catalog, routes=routes, subresources={**subresources.table(), **streaming.table()}, reviews={}
     )
     health = Health(alive={"ping": lambda: ""}, ready={})
     api = API(
@@ -71,7 +73,7 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         documents=Documents(Discovery(catalog.table.all(), server_address=_address(config))).answer,
         resources=dispatcher.serve,
     )
-    return Assembly(api, Boot(catalog=catalog, writer=writer, config=config), catalog, writer)
+    return Assembly(api, Boot(catalog=catalog, writer=writer, config=config), catalog, writer, streaming)
 
 
 def field_tracker(new: Object, old: Object | None, request: WriteRequest) -> None:

@@ -23,6 +23,15 @@ def tls_context(config: APIServerConfig) -> ssl.SSLContext:
     return context
 
 
+def agent_tls_context(config: APIServerConfig) -> ssl.SSLContext | None:
+    """Our side of TLS towards the agents, whose certificates the cluster's CA signs. None where we have no identity."""
+    if config.kubelet_client is None:
+        return None
+    context = ssl.create_default_context(cafile=str(config.client_ca))
+    context.load_cert_chain(config.kubelet_client.certificate, config.kubelet_client.key)
+    return context
+
+
 def listening_sockets(config: APIServerConfig) -> Iterator[socket.socket]:
     """The inherited sockets, or else those of ``listen``. Raises OSError."""
     for fd in config.listen_fds:
