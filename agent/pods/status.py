@@ -18,7 +18,7 @@ from minikube_py.api.types import Object
 
 
 @dataclass(frozen=True, slots=True)
-class PodFacts:
+class StatusFacts:
     """What the status needs beyond the containers. ``outcome`` overrides the phase (deadline, refusal, eviction)."""
 
     now: datetime
@@ -37,7 +37,7 @@ class Outcome:
     message: str
 
 
-def generate_status(given: StatusInput, facts: PodFacts) -> Object:
+def generate_status(given: StatusInput, facts: StatusFacts) -> Object:
     """The status to publish. A pod never leaves a terminal phase."""
     previous, pod = given.previous, given.pod
     lists = container_statuses(given)
@@ -64,7 +64,7 @@ def _sandbox_ready(given: StatusInput) -> bool:
     return given.seen.sandbox is not None
 
 
-def _phase(given: StatusInput, facts: PodFacts, counted: list[dict[str, Any]]) -> tuple[str, str, str]:
+def _phase(given: StatusInput, facts: StatusFacts, counted: list[dict[str, Any]]) -> tuple[str, str, str]:
     published = status_of(given.pod)
     for earlier in (published, given.previous):
         if earlier.get("phase") in TERMINAL_PHASES:
@@ -81,7 +81,7 @@ def _phase(given: StatusInput, facts: PodFacts, counted: list[dict[str, Any]]) -
     return phase, "", ""
 
 
-def _addresses(pod: Object, previous: Object, facts: PodFacts) -> Object:
+def _addresses(pod: Object, previous: Object, facts: StatusFacts) -> Object:
     ips = facts.host_ips if is_host_network(pod) else facts.pod_ips
     found: Object = {"hostIP": facts.host_ips[0], "hostIPs": [{"ip": ip} for ip in facts.host_ips]}
     if ips:

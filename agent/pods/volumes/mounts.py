@@ -11,7 +11,7 @@ from agent.pods.volumes.errors import MountError
 from agent.runtime.protocol import Mount
 from minikube_py.api.expansion import expand_reporting
 
-_PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+_PROPAGATION = {"HostToContainer": "slave", "Bidirectional": "shared"}
 
 
 def container_mounts(

@@ -9,8 +9,10 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from agent.pods.environment.downward import PodFacts, field_value, resource_value
+from agent.pods.environment.faults import EnvironmentFault
+from agent.pods.model import spec_of
 from agent.pods.volumes.atomic import File
-from agent.pods.volumes.downward import field_value, resource_value
 from agent.pods.volumes.errors import VolumeError
 from minikube_py.api.resources import CONFIGMAPS, SECRETS, Resource
 from minikube_py.api.types import Object
@@ -128,13 +130,20 @@ def _select(data: Mapping[str, bytes], source: Source, mode: int, word: str) -> 
 
 def _downward(pod: Object, source: Source, inputs: Inputs, mode: int) -> Files:
     files = {}
+    facts = PodFacts(allocatable=inputs.allocatable)
     for item in source.get("items") or ():
-        if "fieldRef" in item:
-            text = field_value(pod, item["fieldRef"].get("fieldPath", ""))
-        else:
-            text = resource_value(pod, item.get("resourceFieldRef") or {}, inputs.allocatable)
+        try:
+            text = _downward_text(pod, item, facts)
+        except EnvironmentFault as fault:
+            raise VolumeError(str(fault)) from fault
         files[_path(item)] = File(text.encode(), _mode(item, mode))
     return files
+
+
+def _downward_text(pod: Object, item: Source, facts: PodFacts) -> str:
+    if "fieldRef" in item:
+        return field_value(pod, item["fieldRef"].get("fieldPath", ""), facts)
+    return resource_value(pod, spec_of(pod)["containers"][0], item.get("resourceFieldRef") or {}, facts)
 
 
 def _token(_pod: Object, source: Source, inputs: Inputs, mode: int) -> Files:

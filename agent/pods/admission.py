@@ -1,0 +1,77 @@
+"""Whether this node can take a pod that was bound to it. Pure.
+
+The scheduler has checked the same; a pod that was bound by hand, or by a scheduler that raced, is refused here as the
+kubelet refuses it: phase Failed, with the reason that tells which resource or rule (``lifecycle/predicate.go``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agent.pods.model import TERMINAL_PHASES, app_containers, init_containers, spec_of, status_of
+from agent.pods.status import Outcome
+from minikube_py.api.meta import uid_of
+from minikube_py.api.nodeaffinity import matches_required
+from minikube_py.api.podresources import amounts, pod_requests
+from minikube_py.api.types import Object
+
+
+def admit(pod: Object, others: Iterable[Object], node: Object | None) -> Outcome | None:
+    """The refusal, None where the pod may run. ``others`` are the pods that this node runs already."""
+    if node is None:
+        return None
+    active = [other for other in others if uid_of(other) != uid_of(pod) and not _is_over(other)]
+    return _affinity(pod, node) or _ports(pod, active) or _resources(pod, active, node)
+
+
+def _is_over(pod: Object) -> bool:
+    return status_of(pod).get("phase") in TERMINAL_PHASES
+
+
+def _refused(reason: str, message: str) -> Outcome:
+    return Outcome("Failed", reason, f"Pod was rejected: {message}")
+
+
+def _affinity(pod: Object, node: Object) -> Outcome | None:
+    if matches_required(spec_of(pod), node):
+        return None
+    return _refused("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+
+
+def host_ports(pod: Object) -> set[tuple[str, str, int]]:
+    """Protocol, address ("" is any) and number of each port that the pod takes on its node."""
+    return {
+        (
+            str(port.get("protocol") or "TCP"),
+            str(port.get("hostIP") or "").replace("0.0.0.0", ""),
+            int(port["hostPort"]),
+        )
+        for container in (*init_containers(pod), *app_containers(pod))
+        for port in container.spec.get("ports") or ()
+        if port.get("hostPort")
+    }
+
+
+def _ports(pod: Object, others: list[Object]) -> Outcome | None:
+    wanted = host_ports(pod)
+    taken = [port for other in others for port in host_ports(other)]
+    for protocol, address, number in wanted:
+        for their_protocol, their_address, their_number in taken:
+            same = (protocol, number) == (their_protocol, their_number)
+            if same and (not address or not their_address or address == their_address):
+                text = "node(s) didn't have free ports for the requested pod ports"
+                return _refused("NodePorts", f"Predicate NodePorts failed: {text}")
+    return None
+
+
+def _resources(pod: Object, others: list[Object], node: Object) -> Outcome | None:
+    capacity = amounts((node.get("status") or {}).get("allocatable"))
+    if "pods" in capacity and len(others) + 1 > capacity["pods"]:
+        numbers = f"requested: 1, used: {len(others)}, capacity: {capacity['pods']}"
+        return _refused("OutOfpods", f"Node didn't have enough resource: pods, {numbers}")
+    for name, asked in sorted(pod_requests(pod).items()):
+        used = sum(pod_requests(other).get(name, 0) for other in others)
+        if asked and asked + used > capacity.get(name, 0):
+            numbers = f"requested: {asked}, used: {used}, capacity: {capacity.get(name, 0)}"
+            return _refused(f"OutOf{name}", f"Node didn't have enough resource: {name}, {numbers}")
+    return None

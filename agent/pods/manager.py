@@ -1,0 +1,245 @@
+"""All pods of this node: which there should be (API server), which there are (runtime), one worker for each.
+
+At the start the runtime's pods are adopted: a worker looks before it acts, so one that finds its containers running
+leaves them alone. What the runtime runs and nobody wants is stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.pods.admission import admit
+from agent.pods.conditions import foreign_conditions
+from agent.pods.events import Recorder
+from agent.pods.hooks import HookRunner
+from agent.pods.objects import ObjectCache
+from agent.pods.runtime_view import RuntimeView
+from agent.pods.services import NodeSettings, PodNetwork, PodServices
+from agent.pods.sources import EnvironmentSource
+from agent.pods.status import Outcome
+from agent.pods.status_manager import StatusManager
+from agent.pods.termination import ContainerStopper
+from agent.pods.volumes.manager import VolumeManager
+from agent.pods.volumes.tokens import TokenSource
+from agent.pods.worker import PodWorker
+from agent.runtime.protocol import Runtime, RuntimeFault
+from minikube_py.aio.clock import Clock
+from minikube_py.aio.tasks import TaskSet
+from minikube_py.api.meta import metadata, uid_of
+from minikube_py.api.resources import PODS, SERVICES
+from minikube_py.api.types import Object
+from minikube_py.client.informers import InformerSet
+from minikube_py.client.rest import Client
+
+_log = logging.getLogger(__name__)
+#: The parts of metadata that a running pod depends on.
+_RELEVANT = ("labels", "annotations", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+
+
+@dataclass(frozen=True, slots=True)
+class PodManagerDeps:
+    """What the manager is built from. ``allocatable`` is the node's, for limits that a container does not set."""
+
+    node: NodeSettings
+    client: Client
+    informers: InformerSet
+    runtime: Runtime
+    network: PodNetwork
+    recorder: Recorder
+    clock: Clock
+    allocatable: Callable[[], Mapping[str, str]]
+    node_object: Callable[[], Object | None] = lambda: None
+
+
+class PodManager:
+    """The pods of one node."""
+
+    def __init__(self, deps: PodManagerDeps) -> None:
+        self._deps = deps
+        self._tasks = TaskSet("pods")
+        self._workers: dict[str, PodWorker] = {}
+        self._cleared: set[str] = set()
+        self._objects = ObjectCache(client=deps.client, clock=deps.clock, on_change=self._objects_changed)
+        self._tokens = TokenSource(client=deps.client, clock=deps.clock, on_renewal=self._token_due)
+        self._statuses = StatusManager(client=deps.client, clock=deps.clock)
+        self._pods = deps.informers.of(PODS, field_selector=f"spec.nodeName={deps.node.name}")
+        self._service_informer = deps.informers.of(SERVICES)
+        self._unsubscribe: Callable[[], None] | None = None
+        self.view = RuntimeView(runtime=deps.runtime, clock=deps.clock, on_change=self._runtime_changed)
+        self._services = self._make_services()
+
+    async def start(self) -> None:
+        """Adopt what runs and follow the API server. Raises RuntimeFault where the runtime does not answer.
+
+        Returns before the API server has answered: pods go on without it.
+        """
+        await self.view.start()
+        self._tasks.spawn(self._follow(), name="follow")
+
+    async def stop(self) -> None:
+        """Stop watching over the pods; they go on running."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        await self._tasks.close()
+        for worker in list(self._workers.values()):
+            await worker.stop()
+        self._tokens.close()
+        await self._statuses.stop()
+        await self._objects.close()
+        await self.view.stop()
+
+    def pods(self) -> list[Object]:
+        """The pods of this node as the agent has them, with the statuses that it has published last."""
+        return [self._with_status(worker.pod) for worker in self._workers.values()]
+
+    def find(self, namespace: str, name: str, uid: str = "") -> Object | None:
+        """One pod, by its name and (where given) uid."""
+        for worker in self._workers.values():
+            meta = metadata(worker.pod)
+            if (meta.get("namespace"), meta.get("name")) == (namespace, name) and uid in ("", uid_of(worker.pod)):
+                return self._with_status(worker.pod)
+        return None
+
+    def _with_status(self, pod: Object) -> Object:
+        status = self._statuses.get(uid_of(pod))
+        return pod | {"status": status} if status is not None else pod
+
+    def _make_services(self) -> PodServices:
+        deps = self._deps
+        hooks = HookRunner(runtime=deps.runtime, clock=deps.clock)
+        volumes = VolumeManager(
+            root=deps.node.state_dir / "pods",
+            objects=self._objects,
+            tokens=self._tokens,
+            clock=deps.clock,
+            allocatable=deps.allocatable,
+        )
+        environment = EnvironmentSource(
+            objects=self._objects,
+            services=self._service_informer.list,
+            host_ips=deps.node.ips,
+            allocatable=deps.allocatable,
+        )
+        return PodServices(
+            node=deps.node,
+            runtime=deps.runtime,
+            view=self.view,
+            network=deps.network,
+            client=deps.client,
+            recorder=deps.recorder,
+            clock=deps.clock,
+            volumes=volumes,
+            environment=environment,
+            statuses=self._statuses,
+            hooks=hooks,
+            stopper=ContainerStopper(runtime=deps.runtime, hooks=hooks, clock=deps.clock),
+            admit=self._admit,
+        )
+
+    def _admit(self, pod: Object) -> Outcome | None:
+        return admit(pod, self.pods(), self._deps.node_object())
+
+    async def _follow(self) -> None:
+        """Services first: the variables of a new pod must tell of every Service that is there."""
+        await self._service_informer.wait_synced()
+        self._unsubscribe = self._pods.subscribe(self._pod_changed)
+        await self._pods.wait_synced()
+        await self._clear_orphans()
+
+    def _pod_changed(self, old: Object | None, new: Object | None) -> None:
+        if old is not None and (new is None or uid_of(old) != uid_of(new)):
+            self._removed(uid_of(old))
+        if new is None:
+            return
+        self._statuses.observed(new)
+        worker = self._workers.get(uid_of(new))
+        if worker is None:
+            self._added(new)
+        elif _is_relevant(worker.pod, new):
+            worker.update(new)
+        else:
+            worker.observe(new)
+
+    def _added(self, pod: Object) -> None:
+        uid = uid_of(pod)
+        if uid in self._cleared:
+            return
+        self._workers[uid] = worker = PodWorker(pod, services=self._services, on_cleared=self._worker_cleared)
+        worker.start()
+
+    def _removed(self, uid: str) -> None:
+        self._cleared.discard(uid)
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.remove()
+        else:
+            self._statuses.forget(uid)
+
+    def _worker_cleared(self, uid: str) -> None:
+        worker = self._workers.pop(uid, None)
+        if worker is None:
+            return
+        self._tasks.spawn(worker.stop(), name=f"forget-{uid}")
+        known = self._pods.get(metadata(worker.pod).get("namespace"), metadata(worker.pod)["name"])
+        if known is not None and uid_of(known) == uid:
+            self._cleared.add(uid)
+
+    def _runtime_changed(self, uid: str) -> None:
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.changed()
+
+    def _objects_changed(self, uids: set[str]) -> None:
+        for uid in uids:
+            self._token_due(uid)
+
+    def _token_due(self, uid: str) -> None:
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.refresh_volumes()
+
+    async def _clear_orphans(self) -> None:
+        """End what this node runs and the API server does not know, and remove what former pods left."""
+        for uid in self.view.uids():
+            if uid not in self._workers:
+                try:
+                    await self._clear_orphan(uid)
+                except (RuntimeFault, OSError) as fault:
+                    _log.warning("pod %s, which nobody wants, could not be ended: %s", uid, fault)
+        for path in await asyncio.to_thread(_directories, self._deps.node.state_dir / "pods"):
+            if path.name not in self._workers:
+                await self._services.volumes.teardown(path.name)
+                await asyncio.to_thread(_remove, path)
+
+    async def _clear_orphan(self, uid: str) -> None:
+        _log.info("pod %s is not wanted any more: ending it", uid)
+        for sandbox in self.view.get(uid).sandboxes:
+            await self._deps.runtime.stop_sandbox(sandbox.id)
+            await self._deps.runtime.remove_sandbox(sandbox.id)
+        await self._deps.network.detach(uid)
+        await self.view.refresh()
+
+
+def _is_relevant(old: Object, new: Object) -> bool:
+    before, after = metadata(old), metadata(new)
+    if any(before.get(key) != after.get(key) for key in _RELEVANT) or old.get("spec") != new.get("spec"):
+        return True
+    return foreign_conditions(old) != foreign_conditions(new) or _phase(old) != _phase(new)
+
+
+def _phase(pod: Object) -> Any:
+    return (pod.get("status") or {}).get("phase")
+
+
+def _directories(path: Path) -> list[Path]:
+    return [entry for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,67 @@
+"""What all pod workers of a node share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agent.pods.events import Recorder
+from agent.pods.hooks import HookRunner
+from agent.pods.runtime_view import RuntimeView
+from agent.pods.sources import EnvironmentSource
+from agent.pods.status import Outcome
+from agent.pods.status_manager import StatusManager
+from agent.pods.termination import ContainerStopper
+from agent.pods.volumes.manager import VolumeManager
+from agent.runtime.protocol import Runtime
+from minikube_py.aio.clock import Clock
+from minikube_py.api.types import Object
+from minikube_py.client.rest import Client
+
+
+class PodAddresses(Protocol):
+    """The addresses that a pod was given, primary family first."""
+
+    @property
+    def ips(self) -> Sequence[str]: ...
+
+
+class PodNetwork(Protocol):
+    """agent.network, as far as pods use it. Attaching what is attached gives the same addresses again."""
+
+    async def attach(self, netns_path: str, pod_uid: str) -> PodAddresses: ...
+
+    async def detach(self, pod_uid: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """The node that the pods run on. ``host_resolv_conf`` is read anew for every pod: laptops change networks."""
+
+    name: str
+    ips: tuple[str, ...]
+    dns_ips: tuple[str, ...]
+    domain: str
+    host_resolv_conf: Path
+    state_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PodServices:
+    """The collaborators of every pod worker. ``admit`` refuses a pod that the node cannot take."""
+
+    node: NodeSettings
+    runtime: Runtime
+    view: RuntimeView
+    network: PodNetwork
+    client: Client
+    recorder: Recorder
+    clock: Clock
+    volumes: VolumeManager
+    environment: EnvironmentSource
+    statuses: StatusManager
+    hooks: HookRunner
+    stopper: ContainerStopper
+    admit: Callable[[Object], Outcome | None]

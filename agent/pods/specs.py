@@ -1,0 +1,107 @@
+"""From the Pod to what the runtime is asked for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.pods.model import Container, is_host_network, spec_of
+from agent.pods.security import security_context
+from agent.runtime.protocol import ContainerSpec, Mount, Resources, SandboxSpec
+from minikube_py.api.expansion import expand
+from minikube_py.api.meta import name_of, namespace_of, uid_of
+from minikube_py.api.quantity import bytes_of, cpu_millis
+from minikube_py.api.types import Object
+
+
+@dataclass(frozen=True, slots=True)
+class PodPaths:
+    """Where one pod's files are on this machine."""
+
+    root: Path
+    logs: Path
+
+    @property
+    def hosts_file(self) -> Path:
+        """The file that its containers see as /etc/hosts."""
+        return self.root / "etc-hosts"
+
+    def log_file(self, container: str, attempt: int) -> Path:
+        """The log of one attempt, in the kubelet's layout."""
+        return self.logs / container / f"{attempt}.log"
+
+
+def pod_paths(state_dir: Path, pod: Object) -> PodPaths:
+    """The directories of a pod below the agent's state directory."""
+    name = f"{namespace_of(pod)}_{name_of(pod)}_{uid_of(pod)}"
+    return PodPaths(root=state_dir / "pods" / uid_of(pod), logs=state_dir / "logs" / name)
+
+
+def sandbox_spec(pod: Object, *, hostname: str, resolv_conf: str, paths: PodPaths) -> SandboxSpec:
+    """The pod's sandbox."""
+    spec = spec_of(pod)
+    sysctls = (spec.get("securityContext") or {}).get("sysctls") or ()
+    return SandboxSpec(
+        namespace=namespace_of(pod),
+        name=name_of(pod),
+        uid=uid_of(pod),
+        hostname=hostname,
+        host_network=is_host_network(pod),
+        host_pid=bool(spec.get("hostPID")),
+        share_process_namespace=bool(spec.get("shareProcessNamespace")),
+        resolv_conf=resolv_conf,
+        log_dir=paths.logs,
+        sysctls={one["name"].replace("/", "."): one["value"] for one in sysctls},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerInputs:
+    """What has been prepared for one container."""
+
+    attempt: int
+    env: Mapping[str, str]
+    mounts: Sequence[Mount]
+    paths: PodPaths
+
+
+def container_spec(pod: Object, container: Container, inputs: ContainerInputs) -> ContainerSpec:
+    """One attempt of a container."""
+    spec = container.spec
+    return ContainerSpec(
+        name=container.name,
+        image=str(spec.get("image") or ""),
+        attempt=inputs.attempt,
+        command=tuple(expand(word, inputs.env) for word in spec.get("command") or ()),
+        args=tuple(expand(word, inputs.env) for word in spec.get("args") or ()),
+        env=inputs.env,
+        working_dir=str(spec.get("workingDir") or ""),
+        mounts=[*inputs.mounts, *_hosts_mount(spec, inputs.paths)],
+        security=security_context(pod, container),
+        resources=resources(spec.get("resources") or {}),
+        stdin=bool(spec.get("stdin")),
+        stdin_once=bool(spec.get("stdinOnce")),
+        tty=bool(spec.get("tty")),
+        stop_signal=(spec.get("lifecycle") or {}).get("stopSignal"),
+        log_path=inputs.paths.log_file(container.name, inputs.attempt),
+        termination_message_path=str(spec.get("terminationMessagePath") or "/dev/termination-log"),
+        pod=pod,
+    )
+
+
+def resources(given: Mapping[str, Any]) -> Resources:
+    """Requests and limits as numbers."""
+    limits, requests = given.get("limits") or {}, given.get("requests") or {}
+    return Resources(
+        cpu_request_millis=cpu_millis(requests["cpu"]) if "cpu" in requests else None,
+        cpu_limit_millis=cpu_millis(limits["cpu"]) if "cpu" in limits else None,
+        memory_limit_bytes=bytes_of(limits["memory"]) if "memory" in limits else None,
+    )
+
+
+def _hosts_mount(spec: Mapping[str, Any], paths: PodPaths) -> list[Mount]:
+    """/etc/hosts of the pod, unless the container mounts its own."""
+    taken = {mount["mountPath"].rstrip("/") for mount in spec.get("volumeMounts") or ()}
+    return [] if "/etc/hosts" in taken else [Mount(paths.hosts_file, "/etc/hosts")]
