@@ -29,6 +29,7 @@ from minikube_py.controllers.writes import Writes
 
 CONTROLLER_INDEX = "controller"
 NAMESPACE_INDEX = "namespace"
+NODE_INDEX = "node"
 
 
 def by_controller(obj: Object) -> list[str]:
@@ -42,6 +43,12 @@ def by_namespace(obj: Object) -> list[str]:
     return [namespace_of(obj)]
 
 
+def by_node(pod: Object) -> list[str]:
+    """Index function over pods: the node they are bound to."""
+    name = (pod.get("spec") or {}).get("nodeName")
+    return [name] if name else []
+
+
 def index_by_controller(informer: Informer) -> None:
     """Declare the index that ``candidates`` and ``owned`` read."""
     informer.add_index(CONTROLLER_INDEX, by_controller)
@@ -50,6 +57,16 @@ def index_by_controller(informer: Informer) -> None:
 def index_by_namespace(informer: Informer) -> None:
     """Declare the index over namespaces."""
     informer.add_index(NAMESPACE_INDEX, by_namespace)
+
+
+def index_by_node(informer: Informer) -> None:
+    """Declare the index over nodes."""
+    informer.add_index(NODE_INDEX, by_node)
+
+
+def on_node(informer: Informer, node: str) -> list[Object]:
+    """The pods bound to one node, by index."""
+    return informer.by_index(NODE_INDEX, node)
 
 
 def in_namespace(informer: Informer, namespace: str) -> list[Object]:

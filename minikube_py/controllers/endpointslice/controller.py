@@ -1,6 +1,6 @@
 """Keeps the EndpointSlices of every Service that has a selector.
 
-A pod's readiness reaches the proxies through here: an event becomes a key, a plan and a PUT within one turn of the loop.
+A pod's readiness reaches the proxies through here: an event becomes a key, a plan and a PUT within a turn of the loop.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from minikube_py.controllers.endpointslice.desired import (
 )
 from minikube_py.controllers.endpointslice.hints import apply_hints
 from minikube_py.controllers.podcontrol import namespace_is_terminating
-from minikube_py.controllers.podstate import node_of
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -50,11 +49,6 @@ def by_service(entry: Object) -> list[str]:
     return [f"{namespace_of(entry)}/{name}"] if name else []
 
 
-def by_node(pod: Object) -> list[str]:
-    """Index function over pods: the node."""
-    return [node_of(pod)] if node_of(pod) else []
-
-
 class EndpointSliceController(Controller):
     """One key per Service."""
 
@@ -67,7 +61,7 @@ class EndpointSliceController(Controller):
         self._pods = context.informers.of(PODS)
         self._nodes = context.informers.of(NODES)
         self._slices.add_index("service", by_service)
-        self._pods.add_index("node", by_node)
+        ownership.index_by_node(self._pods)
         for informer in (self._services, self._pods):
             ownership.index_by_namespace(informer)
         self._pods.subscribe(self._on_pod)
@@ -127,7 +121,7 @@ class EndpointSliceController(Controller):
         """A node that comes, or moves to another zone, changes the endpoints on it."""
         if new is None or (old is not None and labels_of(old).get(ZONE) == labels_of(new).get(ZONE)):
             return
-        for pod in self._pods.by_index("node", name_of(new)):
+        for pod in ownership.on_node(self._pods, name_of(new)):
             self._add_services(pod)
 
 

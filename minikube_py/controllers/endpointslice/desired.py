@@ -68,7 +68,7 @@ def belongs(pod: Object, *, include_terminating: bool) -> bool:
 
 def matches(service: Object, pod: Object) -> bool:
     """Whether the Service selects the pod. No selector selects nothing."""
-    selector = (service.get("spec") or {}).get("selector")
+    selector: dict[str, str] = (service.get("spec") or {}).get("selector") or {}
     labels = labels_of(pod)
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 

@@ -1,7 +1,7 @@
 """Fitting endpoints into slices with as few writes as possible. Pure.
 
 The order of preference is upstream's (k8s.io/endpointslice ``reconciler.go``): leave a slice alone; change it in place;
-fill up one that changes anyway; fill the fullest untouched one that has room for all the rest; only then make a new one.
+fill up one that changes anyway; fill the fullest untouched one with room for all the rest; only then make a new one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from minikube_py.api.meta import labels_of, name_of
+from minikube_py.api.meta import labels_of
 from minikube_py.api.types import Object
 from minikube_py.controllers.endpointslice.desired import EndpointKey, Ports, key_of_endpoint, port_objects, ports_of
 
@@ -174,8 +174,3 @@ def _is_placeholder(entry: Object, empty: Object) -> bool:
 
 def _ref(endpoint: Object) -> Object:
     return {name: value for name, value in (endpoint.get("targetRef") or {}).items() if name != "resourceVersion"}
-
-
-def named(slices: Iterable[Object]) -> list[str]:
-    """The slices' names."""
-    return [name_of(entry) for entry in slices]

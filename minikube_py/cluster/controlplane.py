@@ -1,0 +1,101 @@
+"""The control plane's process: scheduler, controllers and cloud provider in one event loop.
+
+They are separate parts that know each other only through the API; one process because they idle most of the time and
+share one copy of the watched objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Protocol
+
+import uvloop
+
+from minikube_py.aio.clock import Clock, SystemClock
+from minikube_py.aio.tasks import TaskSet
+from minikube_py.client.events import EventRecorder
+from minikube_py.client.informers import InformerSet
+from minikube_py.client.rest import Client
+from minikube_py.config.parts import ControlPlaneConfig
+from minikube_py.controllers.app import ControllerManager
+from minikube_py.scheduler.app import NAME as SCHEDULER
+from minikube_py.scheduler.app import Scheduler
+
+_log = logging.getLogger(__name__)
+
+
+class Part(Protocol):
+    """What the process starts and stops."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class ControlPlane:
+    """All parts of the control plane over shared informers. Writes go out under each part's own identity."""
+
+    def __init__(self, config: ControlPlaneConfig, *, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Connect, fill the caches, begin to work. What was started is stopped again should a later step fail."""
+        async with AsyncExitStack() as stack:
+            config, clock = self._config, self._clock
+            client = await stack.enter_async_context(
+                Client.from_access(config.api, user_agent="kube-controller-manager")
+            )
+            binder = await stack.enter_async_context(
+                Client.from_access(config.scheduler_api or config.api, user_agent="kube-scheduler")
+            )
+            tasks = TaskSet("controlplane")
+            stack.push_async_callback(tasks.close)
+            informers = InformerSet(client, tasks, clock)
+            recorder = EventRecorder(binder, SCHEDULER, clock=clock)
+            stack.push_async_callback(recorder.close)
+            manager = ControllerManager(
+                client=client,
+                informers=informers,
+                clock=clock,
+                ca_bundle=config.service_account_ca.read_text(),
+                node_grace_seconds=config.node_monitor_grace_seconds,
+            )
+            scheduler = Scheduler(client=binder, informers=informers, recorder=recorder, clock=clock)
+            for part in (scheduler, manager):
+                await self._start(part, stack)
+            self._stack = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Stop the parts in reverse order, then the watches, then the connections."""
+        await self._stack.aclose()
+
+    @staticmethod
+    async def _start(part: Part, stack: AsyncExitStack) -> None:
+        stack.push_async_callback(part.stop)
+        await part.start()
+
+
+async def serve(config: ControlPlaneConfig) -> None:
+    """Run until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    plane = ControlPlane(config)
+    await plane.start()
+    _log.info("control plane is up")
+    await stop.wait()
+    await plane.stop()
+
+
+def main(config_path: str) -> int:
+    """The process' entry: 0 after an orderly stop."""
+    config = ControlPlaneConfig.model_validate_json(Path(config_path).read_bytes())
+    uvloop.run(serve(config))
+    return 0

@@ -1,0 +1,89 @@
+"""The controller manager as a part: all controllers over one set of informers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from minikube_py.aio.clock import Clock
+from minikube_py.client.events import EventRecorder
+from minikube_py.client.informers import InformerSet
+from minikube_py.client.rest import Client
+from minikube_py.controllers.context import Context
+from minikube_py.controllers.controller import Controller
+from minikube_py.controllers.deployment.controller import DeploymentController
+from minikube_py.controllers.endpoints.controller import EndpointsController
+from minikube_py.controllers.endpointslice.controller import EndpointSliceController
+from minikube_py.controllers.endpointslice.mirroring import EndpointSliceMirroringController
+from minikube_py.controllers.garbage.controller import GarbageCollector
+from minikube_py.controllers.namespaces.defaults import RootCAController, ServiceAccountController
+from minikube_py.controllers.namespaces.lifecycle import NamespaceController
+from minikube_py.controllers.nodes.eviction import TaintEvictionController
+from minikube_py.controllers.nodes.lifecycle import NodeLifecycleController
+from minikube_py.controllers.nodes.podgc import PodGCController
+from minikube_py.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
+from minikube_py.controllers.writes import Writes
+
+#: Controllers that need nothing but the context.
+_PLAIN: Sequence[Callable[[Context], Controller]] = (
+    ServiceAccountController,
+    DeploymentController,
+    ReplicaSetController,
+    ReplicationControllerController,
+    EndpointSliceController,
+    EndpointsController,
+    EndpointSliceMirroringController,
+    TaintEvictionController,
+    PodGCController,
+    NamespaceController,
+    GarbageCollector,
+)
+
+
+class ControllerManager:
+    """Starts and stops the controllers. ``informers`` may be shared with other parts of the process.
+
+    ``ca_bundle`` is the PEM text that pods get to trust the API server by; ``node_grace_seconds`` is how long a node
+    may be silent.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        informers: InformerSet,
+        clock: Clock,
+        ca_bundle: str,
+        node_grace_seconds: float,
+    ) -> None:
+        self._informers = informers
+        self._recorders: dict[str, EventRecorder] = {}
+        self._client = client
+        self._clock = clock
+        context = Context(client, informers, Writes(client, informers), self._recorder, clock)
+        self._controllers = [
+            RootCAController(context, bundle=ca_bundle),
+            NodeLifecycleController(context, grace_seconds=node_grace_seconds),
+            *(make(context) for make in _PLAIN),
+        ]
+
+    async def start(self) -> None:
+        """Begin to reconcile once the caches are filled."""
+        await self._informers.start()
+        await self._informers.wait_synced()
+        for controller in self._controllers:
+            await controller.start()
+
+    async def stop(self) -> None:
+        """Stop all controllers, then flush and close what announces for them. The informers are their owner's."""
+        await asyncio.gather(*(controller.stop() for controller in self._controllers))
+        await asyncio.gather(*(recorder.close() for recorder in self._recorders.values()))
+
+    def debug(self) -> dict[str, int]:
+        """How many keys wait in each controller's queue."""
+        return {type(controller).__name__: len(controller.queue) for controller in self._controllers}
+
+    def _recorder(self, component: str) -> EventRecorder:
+        if component not in self._recorders:
+            self._recorders[component] = EventRecorder(self._client, component, clock=self._clock)
+        return self._recorders[component]

@@ -1,0 +1,1 @@
+"""Endpoints: the older list of a Service's pods, kept for those who still read it."""

@@ -1,0 +1,1 @@
+"""Namespaces: what every one of them gets, and how one is emptied."""
