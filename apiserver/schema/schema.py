@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from apiserver.schema import jsontext, yamltext
 from apiserver.schema.complete import Completer
 from apiserver.schema.model import Model
+from apiserver.schema.protobuf import ProtobufCodec, open_envelope
+from apiserver.schema.protowire import WireProblem
 from apiserver.schema.typed import DecodeError, TypedDecoders
 from minikube_py.api.errors import BadRequest
 from minikube_py.api.resources import Resource, Subresource, split_api_version
@@ -81,6 +83,7 @@ class Schema:
         self.model = model
         self._decoders = TypedDecoders(model)
         self._completer = Completer(model)
+        self._protobuf = ProtobufCodec(model)
 
     @classmethod
     def load(cls) -> Schema:
@@ -100,6 +103,8 @@ class Schema:
         without kind or apiVersion gets those of the path. Raises BadRequest in the API server's words.
         """
         want = _as_kind(expected)
+        if media_type == PROTOBUF:
+            return self._decode(self._open(body, want), want, FieldValidation.IGNORE, [], body)
         value, repeated = self._parse(body, media_type, want, mode)
         return self._decode(value, want, mode, repeated, body)
 
@@ -119,6 +124,20 @@ class Schema:
         strict: list[str] = []
         name = self.model.kind(*_as_kind(expected))
         return (self._decoders.decode(name, obj, strict), strict) if name else (obj, strict)
+
+    def _open(self, body: bytes, want: Kind) -> Object:
+        """The object in a protobuf body, in JSON form and not yet minimal."""
+        try:
+            envelope = open_envelope(body)
+            value = {"apiVersion": envelope.api_version, "kind": envelope.kind}
+            given = self._given_kind(value, want, body)
+            name = self._known_name(given, want)
+        except WireProblem as problem:
+            raise _unrecognized(want, str(problem), body) from None
+        try:
+            return self._protobuf.decode(name, envelope.raw) | value
+        except WireProblem as problem:
+            raise _cannot_be_handled(given, want, str(problem)) from None
 
     def _parse(self, body: bytes, media_type: str, want: Kind, mode: FieldValidation) -> tuple[Any, list[str]]:
         try:

@@ -98,33 +98,36 @@ def _out_of_range(text: str) -> str:
 @lru_cache(maxsize=256)
 def canonical_duration(text: str) -> str:
     """A metav1.Duration as Go prints it: ``90s`` -> ``1m30s``. Raises ValueError."""
-    body = text[1:] if text[:1] in "+-" else text
-    total = 0
-    position = 0
-    while body != "0" and position < len(body):
-        match = _DURATION_PART.match(body, position)
-        if match is None:
-            break
-        total += int(float(match[1]) * _UNITS[match[2]]) if "." in match[1] else int(match[1]) * _UNITS[match[2]]
+    return format_duration(nanoseconds(text))
+
+
+def nanoseconds(text: str) -> int:
+    """The length of a duration in Go's notation. Raises ValueError."""
+    body = text[1:] if text[:1] in ("+", "-") else text
+    total = position = 0
+    while body != "0" and (match := _DURATION_PART.match(body, position)):
+        amount, size = match[1], _UNITS[match[2]]
+        total += round(float(amount) * size) if "." in amount else int(amount) * size
         position = match.end()
     if not body or (body != "0" and position != len(body)):
         raise ValueError(f'time: invalid duration "{text}"')
-    return ("-" if text.startswith("-") and total else "") + _print_duration(total)
+    return -total if text.startswith("-") else total
 
 
-def _print_duration(nanoseconds: int) -> str:
-    if nanoseconds == 0:
+def format_duration(length: int) -> str:
+    """Nanoseconds in Go's notation: ``1h0m30s``, ``1.5s``, ``20ms``."""
+    sign, length = ("-", -length) if length < 0 else ("", length)
+    if length == 0:
         return "0s"
-    if nanoseconds < 10**9:
-        for unit, size in (("ms", 10**6), ("µs", 10**3), ("ns", 1)):
-            if nanoseconds >= size:
-                return f"{_decimal(nanoseconds, size)}{unit}"
-    minutes, rest = divmod(nanoseconds, 60 * 10**9)
+    for unit, size in (("ns", 1), ("µs", 10**3), ("ms", 10**6)):
+        if length < size * 1000:
+            return f"{sign}{_decimal(length, size)}{unit}"
+    minutes, rest = divmod(length, 60 * 10**9)
     hours, minutes = divmod(minutes, 60)
     text = f"{_decimal(rest, 10**9)}s"
     if hours:
-        return f"{hours}h{minutes}m{text}"
-    return f"{minutes}m{text}" if minutes else text
+        return f"{sign}{hours}h{minutes}m{text}"
+    return f"{sign}{minutes}m{text}" if minutes else f"{sign}{text}"
 
 
 def _decimal(value: int, size: int) -> str:
