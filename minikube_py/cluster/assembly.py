@@ -5,14 +5,13 @@ The supervisor says when; this module knows what. It holds the descriptors that 
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from pathlib import Path
 
 from minikube_py.cluster import kubeconfig
-from minikube_py.cluster.certificates import Authority, write_private
 from minikube_py.cluster.children import Part
+from minikube_py.cluster.files import write_private
 from minikube_py.cluster.network import Cable, ClusterNetwork, build_network, listen_in
 from minikube_py.cluster.plan import (
     FABRIC_API_PORT,
@@ -24,10 +23,9 @@ from minikube_py.cluster.plan import (
     identities,
     machine_config,
 )
-from minikube_py.cluster.readiness import ReadinessConfig
 from minikube_py.cluster.removal import remove_tree
 from minikube_py.cluster.userspace import Privileges
-from minikube_py.config.parts import Model
+from minikube_py.config.parts import Model, ReadinessConfig
 
 _API_BACKLOG = 1024
 
@@ -70,6 +68,8 @@ class Assembly:
         self._fabric_listener = listen_in(self._network.fabric, self.plan.fabric_ip, FABRIC_API_PORT)
 
     def make_certificates(self) -> None:
+        from minikube_py.cluster.certificates import Authority  # heavy: not before the machines are forked
+
         authority = Authority(self.plan.paths.pki)
         pairs = {name: authority.issue(name, identity) for name, identity in identities(self.plan).items()}
         authority.write_signing_key("sa")
@@ -84,9 +84,6 @@ class Assembly:
         self._write("controlplane", controlplane_config(self.plan))
         for node in self.plan.nodes:
             self._write(f"agent-{node.name}", agent_config(self.plan, node))
-        nodes = tuple(node.name for node in self.plan.nodes)
-        access = controlplane_config(self.plan).api
-        self._write(self.READINESS, ReadinessConfig(api=access, nodes=nodes))
         write_private(self.plan.paths.cluster_file, self.plan.config.model_dump_json(indent=1).encode())
 
     # -- parts ----------------------------------------------------------------------------------------------
@@ -110,11 +107,10 @@ class Assembly:
 
     def readiness(self, progress: int) -> Part:
         """The part that watches the nodes become Ready, tells ``progress`` and ends."""
-        part = self._part(self.READINESS, "minikube_py.cluster.readiness:main", self.network.fabric, keep=(progress,))
-        config = self.plan.paths.configs / f"{self.READINESS}.json"
-        fields = json.loads(config.read_bytes())
-        write_private(config, json.dumps({**fields, "progress": progress}).encode())
-        return part
+        access = controlplane_config(self.plan).api
+        nodes = tuple(node.name for node in self.plan.nodes)
+        self._write(self.READINESS, ReadinessConfig(api=access, nodes=nodes, progress=progress))
+        return self._part(self.READINESS, "minikube_py.cluster.readiness:main", self.network.fabric, keep=(progress,))
 
     def names_of_node(self, node: str) -> tuple[str, ...]:
         """The parts that a node consists of. Raises KeyError."""

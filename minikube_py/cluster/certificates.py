@@ -7,9 +7,7 @@ common name as the user and the organisations as its groups. Keys are EC P-256: 
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,21 +16,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from minikube_py.cluster.files import write_private
+from minikube_py.cluster.identity import Identity
 from minikube_py.config.parts import KeyPair
 
 _LIFETIME = timedelta(days=3650)
 #: Clocks of clients may be behind ours.
 _BACKDATED = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whom a certificate names: a client's user and groups, and the names under which a server is reached."""
-
-    common_name: str
-    organizations: tuple[str, ...] = ()
-    server_names: tuple[str, ...] = ()
-    server_addresses: tuple[str, ...] = ()
 
 
 class Authority:
@@ -104,13 +94,6 @@ class Authority:
         write_private(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM))
         write_private(pair.key, _pem(key))
         return pair
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner may read. It never exists with wider permissions."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
 
 
 def _subject(identity: Identity) -> x509.Name:

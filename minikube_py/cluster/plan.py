@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
-from minikube_py.cluster.certificates import Identity
+from minikube_py.cluster.identity import Identity
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.config.cluster import ClusterConfig
 from minikube_py.config.parts import AgentConfig, ApiAccess, APIServerConfig, ControlPlaneConfig, KeyPair, MachineConfig

@@ -19,15 +19,7 @@ from minikube_py.api.types import Object
 from minikube_py.client.informer import Informer
 from minikube_py.client.rest import Client
 from minikube_py.cluster.progress import ProgressWriter
-from minikube_py.config.parts import ApiAccess, Model
-
-
-class ReadinessConfig(Model):
-    """Whom to wait for, and the inherited descriptor to tell it to."""
-
-    api: ApiAccess
-    nodes: tuple[str, ...]
-    progress: int = -1
+from minikube_py.config.parts import ReadinessConfig
 
 
 def main(config_path: str) -> int:

@@ -107,3 +107,11 @@ class AgentConfig(Model):
     taints: tuple[dict[str, str], ...] = ()
     lease_seconds: int = 40
     proxy_mode: Literal["auto", "userspace", "nftables"] = "userspace"
+
+
+class ReadinessConfig(Model):
+    """The part that waits for a new cluster's nodes and tells `minik up`."""
+
+    api: ApiAccess
+    nodes: tuple[str, ...]
+    progress: int = Field(default=-1, description="the inherited descriptor of the pipe to tell it on")

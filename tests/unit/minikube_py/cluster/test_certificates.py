@@ -9,7 +9,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from minikube_py.cluster.certificates import Authority, Identity
+from minikube_py.cluster.certificates import Authority
+from minikube_py.cluster.identity import Identity
 from minikube_py.config.parts import KeyPair
 
 
