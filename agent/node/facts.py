@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.runtime.protocol import ImageInfo
 from minikube_py.api.resources import KUBERNETES_VERSION
 from minikube_py.api.types import Object
 
@@ -137,12 +136,15 @@ def node_info(machine: Machine, runtime_version: str) -> dict[str, str]:
     }
 
 
-def image_list(images: Iterable[ImageInfo]) -> list[Object]:
+@dataclass(frozen=True, slots=True)
+class NodeImage:
+    """An image that is on the node."""
+
+    names: tuple[str, ...]
+    size_bytes: int
+
+
+def image_list(images: Iterable[NodeImage]) -> list[Object]:
     """status.images, largest first."""
     ordered = sorted(images, key=lambda image: (-image.size_bytes, image.names))[:MAX_IMAGES]
     return [{"names": list(image.names), "sizeBytes": image.size_bytes} for image in ordered]
-
-
-def same_facts(status: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
-    """Whether a status says all that is wanted of it."""
-    return all(status.get(key) == value for key, value in wanted.items())

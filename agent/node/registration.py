@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from agent.node.conditions import Health, node_conditions
 from agent.node.facts import (
     Machine,
+    NodeImage,
     addresses,
     available_disk,
     available_memory,
@@ -25,7 +26,6 @@ from agent.node.facts import (
     node_info,
     standard_labels,
 )
-from agent.runtime.protocol import Runtime, RuntimeFault
 from minikube_py.aio.backoff import Backoff
 from minikube_py.aio.clock import Clock
 from minikube_py.aio.tasks import TaskSet
@@ -47,14 +47,14 @@ _HEARTBEAT = "lastHeartbeatTime"
 
 @dataclass(frozen=True, slots=True)
 class NodeDeps:
-    """What the registration is built from. ``on_node`` is told of the Node object whenever it was read or written."""
+    """What the registration is built from. ``images`` raises OSError while the container runtime does not answer."""
 
     config: AgentConfig
     client: Client
     clock: Clock
-    runtime: Runtime
     machine: Machine
-    on_ready: Callable[[], None] = lambda: None
+    runtime_version: str
+    images: Callable[[], Awaitable[list[NodeImage]]]
 
 
 class NodeRegistration:
@@ -117,7 +117,6 @@ class NodeRegistration:
             body = {"status": status}
             self._node = await client.patch(NODES, name, body, kind=PatchKind.STRATEGIC, subresource="status")
             self._reported_at = self._deps.clock.monotonic()
-        self._deps.on_ready()
 
     def _is_news(self, old: Object, new: Object) -> bool:
         now = self._deps.clock.monotonic()
@@ -161,10 +160,10 @@ class NodeRegistration:
 
     async def _status(self, conditions: Any) -> Object:
         deps = self._deps
-        fault, images = "", []
+        fault, images = "", list[NodeImage]()
         try:
-            images = await deps.runtime.images.list_images()
-        except (RuntimeFault, OSError) as error:
+            images = await deps.images()
+        except OSError as error:
             fault = f"container runtime is down: {error}"
         disk, inodes = await asyncio.to_thread(available_disk, _existing(deps.config.state_dir))
         health = Health(available_memory(), disk, inodes, fault)
@@ -176,7 +175,7 @@ class NodeRegistration:
             "conditions": node_conditions(health, conditions, deps.clock.now()),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": deps.config.kubelet_port}},
             "images": image_list(images),
-            "nodeInfo": node_info(deps.machine, f"minik-{deps.runtime.name}://{deps.runtime.version}"),
+            "nodeInfo": node_info(deps.machine, deps.runtime_version),
         }
 
     # Lease

@@ -43,13 +43,17 @@ def host_ports(pod: Object) -> set[tuple[str, str, int]]:
     return {
         (
             str(port.get("protocol") or "TCP"),
-            str(port.get("hostIP") or "").replace("0.0.0.0", ""),
+            _address(port.get("hostIP")),
             int(port["hostPort"]),
         )
         for container in (*init_containers(pod), *app_containers(pod))
         for port in container.spec.get("ports") or ()
         if port.get("hostPort")
     }
+
+
+def _address(text: str | None) -> str:
+    return "" if text in (None, "0.0.0.0", "::") else str(text)
 
 
 def _ports(pod: Object, others: list[Object]) -> Outcome | None:
