@@ -95,7 +95,10 @@ class SandboxSpec:
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """What one container is made from. ``pod`` is the whole Pod, for labels and for images that read it."""
+    """What one container is made from. ``pod`` is the whole Pod, for labels and for images that read it.
+
+    ``target_container_id`` is the running container whose process namespace it joins (ephemeral containers).
+    """
 
     name: str
     image: str
@@ -114,6 +117,7 @@ class ContainerSpec:
     log_path: Path | None = None
     termination_message_path: str = "/dev/termination-log"
     pod: Object = field(default_factory=dict)
+    target_container_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,3 +275,7 @@ class Runtime(Protocol):
         ...
 
     async def usage(self) -> list[ContainerUsage]: ...
+
+    async def reopen_log(self, container_id: str) -> None:
+        """The log file has been renamed: go on in a new one of the old name."""
+        ...

@@ -291,6 +291,10 @@ class SimulatedRuntime:
             if each.status.state is ContainerState.RUNNING
         ]
 
+    async def reopen_log(self, container_id: str) -> None:
+        """There are no log files."""
+        self._container(container_id)
+
     def exit(self, container_id: str, code: int = 0, *, reason: str = "", message: str = "") -> None:
         """The container's process ends now."""
         self._finish(self._container(container_id), code, reason, message)

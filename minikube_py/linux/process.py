@@ -41,6 +41,10 @@ DEFAULT_CAPABILITIES: Final = frozenset(
     }
 )  # fmt: skip
 
+_TOUCHED_SIGNALS: Final = (
+    signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT,
+)  # fmt: skip
+
 
 def prctl(option: int, *arguments: int, operation: str) -> int:
     """prctl(2). Raises OSError naming ``operation``."""
@@ -74,13 +78,9 @@ def no_new_privileges() -> None:
 
 
 def reset_signals() -> None:
-    """Every signal to its default and unblocked: Python leaves SIGPIPE and SIGXFSZ ignored across exec."""
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            try:
-                signal.signal(number, signal.SIG_DFL)
-            except (OSError, ValueError):
-                continue  # the C library's own real-time signals
+    """What Python ignores (SIGPIPE, SIGXFSZ stay so across exec) or handles goes back to its default; none is blocked."""
+    for number in _TOUCHED_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

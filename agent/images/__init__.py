@@ -1,0 +1,1 @@
+"""Images without a registry: two that are built in, and root file systems loaded from archives."""

@@ -1,0 +1,220 @@
+"""Limits and accounting by control groups, version 1 or 2, where this process may make them; else there are none.
+
+:func:`detect` tries for real: it makes a group, sets a limit, and takes it away again. An ordinary user without
+delegation gets None, and whoever asks for limits can then say that they are not enforced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import Final
+
+_PERIOD: Final = 100_000
+_LEAST_QUOTA: Final = 1_000
+_V1_CONTROLLERS: Final = ("memory", "cpu", "cpuacct", "pids")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Millicores and bytes; None is unlimited."""
+
+    cpu_request_millis: int | None = None
+    cpu_limit_millis: int | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroup:
+    """One group: a directory in the unified hierarchy, or one per controller in version 1."""
+
+    unified: str = ""
+    directories: tuple[tuple[str, str], ...] = ()
+
+    def paths(self) -> list[str]:
+        return [self.unified] if self.unified else list(dict.fromkeys(path for _, path in self.directories))
+
+    def create(self, limits: Limits) -> None:
+        """Raises OSError."""
+        for path in self.paths():
+            os.makedirs(path, exist_ok=True)
+        for path, text in self._settings(limits):
+            _write(path, text)
+
+    def join(self) -> None:
+        """Moves the calling process in. Raises OSError."""
+        for path in self.paths():
+            _write(f"{path}/cgroup.procs", "0")
+
+    def cpu_nanoseconds(self) -> int:
+        if not self.unified:
+            return _number(f"{self._controller('cpuacct')}/cpuacct.usage")
+        return _entry(f"{self.unified}/cpu.stat", "usage_usec") * 1000
+
+    def memory_bytes(self) -> int:
+        """The working set: what is used less the page cache that could go at once."""
+        if self.unified:
+            used, stat, key = f"{self.unified}/memory.current", f"{self.unified}/memory.stat", "inactive_file"
+        else:
+            base = self._controller("memory")
+            used, stat, key = f"{base}/memory.usage_in_bytes", f"{base}/memory.stat", "total_inactive_file"
+        return max(0, _number(used) - _entry(stat, key))
+
+    def oom_kills(self) -> int:
+        """How many processes of the group the kernel has killed for want of memory."""
+        if self.unified:
+            return _entry(f"{self.unified}/memory.events", "oom_kill")
+        return _entry(f"{self._controller('memory')}/memory.oom_control", "oom_kill")
+
+    def remove(self) -> None:
+        """Takes an empty group away; harmless where it is gone, and where something still lives in it."""
+        for path in self.paths():
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+
+    def child(self, name: str) -> Cgroup:
+        if self.unified:
+            return Cgroup(unified=f"{self.unified}/{name}")
+        return Cgroup(directories=tuple((controller, f"{path}/{name}") for controller, path in self.directories))
+
+    def children(self) -> list[str]:
+        """The names of the groups below."""
+        found: set[str] = set()
+        for path in self.paths():
+            with contextlib.suppress(OSError):
+                found.update(entry.name for entry in os.scandir(path) if entry.is_dir())
+        return sorted(found)
+
+    def _controller(self, name: str) -> str:
+        return dict(self.directories).get(name, "")
+
+    def _settings(self, limits: Limits) -> list[tuple[str, str]]:
+        return self._unified_settings(limits) if self.unified else self._split_settings(limits)
+
+    def _unified_settings(self, limits: Limits) -> list[tuple[str, str]]:
+        found = []
+        if limits.memory_bytes:
+            found.append((f"{self.unified}/memory.max", str(limits.memory_bytes)))
+        if limits.cpu_limit_millis:
+            found.append((f"{self.unified}/cpu.max", f"{_quota(limits.cpu_limit_millis)} {_PERIOD}"))
+        if limits.cpu_request_millis:
+            shares = _shares(limits.cpu_request_millis)
+            found.append((f"{self.unified}/cpu.weight", str(1 + (shares - 2) * 9999 // 262142)))
+        return found
+
+    def _split_settings(self, limits: Limits) -> list[tuple[str, str]]:
+        memory, cpu = self._controller("memory"), self._controller("cpu")
+        found = []
+        if limits.memory_bytes and memory:
+            found.append((f"{memory}/memory.limit_in_bytes", str(limits.memory_bytes)))
+        if limits.cpu_limit_millis and cpu:
+            found.append((f"{cpu}/cpu.cfs_period_us", str(_PERIOD)))
+            found.append((f"{cpu}/cpu.cfs_quota_us", str(_quota(limits.cpu_limit_millis))))
+        if limits.cpu_request_millis and cpu:
+            found.append((f"{cpu}/cpu.shares", str(_shares(limits.cpu_request_millis))))
+        return found
+
+
+def detect(name: str) -> Cgroup | None:
+    """The group ``name`` (a relative path) in which groups with limits can be made, or None. Leaves it made."""
+    for base in (_unified_base(), _split_base()):
+        if base is None:
+            continue
+        own = base.child(name)
+        probe = own.child("probe")
+        try:
+            own.create(Limits())
+            if own.unified:
+                _enable(own.unified)
+            probe.create(Limits(memory_bytes=1 << 30, cpu_limit_millis=1000))
+        except OSError:
+            own.remove()
+            continue
+        finally:
+            probe.remove()
+        return own
+    return None
+
+
+def remove_tree(group: Cgroup) -> None:
+    """Takes ``group`` and all empty groups below it away."""
+    for name in group.children():
+        remove_tree(group.child(name))
+    group.remove()
+
+
+def _unified_base() -> Cgroup | None:
+    mount = next((path for kind, _, path in _mounts() if kind == "cgroup2"), None)
+    if mount is None or "memory" not in _text(f"{mount}/cgroup.controllers").split():
+        return None
+    own = next((row[2] for row in _memberships() if row[0] == "0"), "/")
+    if os.access(f"{mount}/cgroup.procs", os.W_OK):
+        return Cgroup(unified=mount)
+    return Cgroup(unified=os.path.dirname(f"{mount}{own}".rstrip("/")))
+
+
+def _split_base() -> Cgroup | None:
+    found = []
+    for kind, options, path in _mounts():
+        if kind == "cgroup":
+            found += [(name, path) for name in _V1_CONTROLLERS if name in options.split(",")]
+    names = {name for name, _ in found}
+    return Cgroup(directories=tuple(found)) if {"memory", "cpu"} <= names else None
+
+
+def _enable(path: str) -> None:
+    """Hands the controllers down to the children of ``path`` and of its parent."""
+    for level in (os.path.dirname(os.path.dirname(path)), os.path.dirname(path), path):
+        for controller in ("cpu", "memory", "pids"):
+            with contextlib.suppress(OSError):
+                _write(f"{level}/cgroup.subtree_control", f"+{controller}")
+
+
+def _mounts() -> list[tuple[str, str, str]]:
+    """(file system, its options, mount point) of every cgroup mount."""
+    found = []
+    for line in _text("/proc/self/mountinfo").splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        if kind.startswith("cgroup"):
+            found.append((kind, options, before.split(" ")[4]))
+    return found
+
+
+def _memberships() -> list[list[str]]:
+    return [line.split(":", 2) for line in _text("/proc/self/cgroup").splitlines()]
+
+
+def _quota(millis: int) -> int:
+    return max(_LEAST_QUOTA, millis * _PERIOD // 1000)
+
+
+def _shares(millis: int) -> int:
+    return min(262_144, max(2, millis * 1024 // 1000))
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _number(path: str) -> int:
+    text = _text(path).strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _entry(path: str, key: str) -> int:
+    for line in _text(path).splitlines():
+        name, _, value = line.partition(" ")
+        if name == key and value.strip().isdigit():
+            return int(value)
+    return 0
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)

@@ -1,0 +1,32 @@
+"""Starts a machine as a supervisor would: in a network and a pid namespace of its own. ``launch_machine.py CONFIG``.
+
+Dies with its parent, and the machine with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from agent.runtime.process import machine
+from minikube_py.linux import process
+from minikube_py.linux.namespaces import CLONE_NEWNET, CLONE_NEWPID, unshare
+
+
+def main(config_path: str) -> int:
+    process.die_with_parent()
+    unshare(CLONE_NEWNET | CLONE_NEWPID)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(machine.main(config_path))
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
