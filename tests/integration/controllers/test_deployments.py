@@ -31,7 +31,7 @@ async def rolled_out(cluster: Cluster, name: str = "web") -> Object | None:
     status = found.get("status") or {}
     wanted = found["spec"]["replicas"]
     numbers = [status.get(key, 0) for key in ("updatedReplicas", "replicas", "availableReplicas")]
-    seen = status.get("observedGeneration") == found["metadata"]["generation"]
+    seen = status.get("observedGeneration") == found["metadata"].get("generation")
     return found if seen and numbers == [wanted] * 3 else None
 
 
