@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from apiserver.admission.chain import AdmissionChain
 from apiserver.admission.namespaces import NamespaceLifecycle
 from apiserver.auth.authentication import Authenticator, StaticTokens, TokenAuthenticator
-from apiserver.auth.authorization import AlwaysAllow
+from apiserver.auth.authorization import AlwaysAllow, Authorization
+from apiserver.auth.nodes import NodeAuthorizer
+from apiserver.auth.rbac import RBAC
 from apiserver.boot import Boot
 from apiserver.listeners import agent_tls_context
 from apiserver.registry.catalog import Dependencies
@@ -68,7 +70,7 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
     health = Health(alive={"ping": lambda: ""}, ready={})
     api = API(
         authenticator=Authenticator(_tokens(config)),
-        authorizer=AlwaysAllow(),
+        authorizer=_authorization(config, store),
         public=health.answer,
         documents=Documents(Discovery(catalog.table.all(), server_address=_address(config))).answer,
         resources=dispatcher.serve,
@@ -85,6 +87,12 @@ def no_apply(present: Object | None, body: bytes, request: WriteRequest, options
     """Server-side apply (schema.managedfields, to come)."""
     del present, body, request, options
     raise NotImplementedByServer("server-side apply is not implemented by this server")
+
+
+def _authorization(config: APIServerConfig, store: Store) -> Authorization:
+    if config.authorization_mode == "AlwaysAllow":
+        return Authorization([AlwaysAllow()])
+    return Authorization([NodeAuthorizer(store), RBAC(store)])
 
 
 def _address(config: APIServerConfig) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 
+from apiserver.auth.defaults import default_objects
 from apiserver.auth.identity import LOOPBACK
 from apiserver.routes.catalog import Catalog
 from apiserver.routes.writing import Writer, WriteRequest
@@ -32,7 +34,7 @@ class Boot:
         """Create what is missing."""
         for name in SYSTEM_NAMESPACES:
             self.ensure(NAMESPACES, {"metadata": {"name": name}}, now)
-        for resource, obj in kubernetes_service(self._config):
+        for resource, obj in chain(kubernetes_service(self._config), default_objects()):
             self.ensure(resource, obj, now)
 
     def ensure(self, resource: Resource, obj: Object, now: datetime) -> None:

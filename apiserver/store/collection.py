@@ -42,13 +42,14 @@ class Page(NamedTuple):
 
 
 class Collection:
-    """All objects of ``resource``."""
+    """All objects of ``resource``. ``changed`` is the revision of the latest change among them."""
 
     def __init__(self, resource: Resource, fields: FieldTable, timeline: Timeline, *, history_size: int) -> None:
         self.resource = resource
         self.fields = fields
         self.feeds = Feeds(fields.paths)
         self.history = History(history_size)
+        self.changed = 0
         self._timeline = timeline
         self._objects: dict[str, StoredObject] = {}
         self._names: dict[str, list[str]] = {}
@@ -123,6 +124,7 @@ class Collection:
             self._remove(change.previous)
         if change.type != "DELETED":
             change.current = self._insert(change.current)
+        self.changed = change.revision
         self.history.append(change)
 
     def _insert(self, stored: StoredObject) -> StoredObject:

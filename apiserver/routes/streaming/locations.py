@@ -67,7 +67,7 @@ def container_of(pod: Object, asked: str) -> str:
         if asked not in names:
             raise BadRequest(f"container {asked} is not valid for pod {name_of(pod)}")
         return asked
-    containers = pod["spec"].get("containers") or ()
+    containers = pod["spec"].get("containers") or []
     if len(containers) == 1:
         return str(containers[0]["name"])
     choice = f", choose one of: [{' '.join(names)}]" if containers else ""
