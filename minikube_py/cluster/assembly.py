@@ -5,13 +5,16 @@ The supervisor says when; this module knows what. It holds the descriptors that 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from minikube_py.cluster import kubeconfig
 from minikube_py.cluster.children import Part
 from minikube_py.cluster.files import write_private
+from minikube_py.cluster.hostlink import connect_host, route_services
 from minikube_py.cluster.network import Cable, ClusterNetwork, build_network, listen_in
 from minikube_py.cluster.plan import (
     FABRIC_API_PORT,
@@ -27,7 +30,7 @@ from minikube_py.cluster.removal import remove_tree
 from minikube_py.cluster.userspace import Privileges
 from minikube_py.config.parts import Model, ReadinessConfig
 
-_API_BACKLOG = 1024
+_log = logging.getLogger(__name__)
 
 
 class Assembly:
@@ -66,6 +69,26 @@ class Assembly:
         ]
         self._network = build_network(self.plan.fabric_ip, cables)
         self._fabric_listener = listen_in(self._network.fabric, self.plan.fabric_ip, FABRIC_API_PORT)
+
+    def connect_host(self) -> None:
+        """As root: ClusterIPs, load balancers and pods answer from the host. A host that cannot is none the worse."""
+        if self.privileges.rootless:
+            return
+        self.route_services([node.name for node in self.plan.nodes])
+        try:
+            link = connect_host(
+                self.network, cluster=self.plan.name, host_ip=self.plan.host_ip, ranges=self.plan.routed_ranges
+            )
+        except OSError as error:
+            _log.warning("the host is not connected to the cluster's network: %s", error)
+            return
+        if link.hidden:
+            _log.warning("the host has routes of its own into %s", ", ".join(link.hidden))
+
+    def route_services(self, nodes: Sequence[str]) -> None:
+        """The first of ``nodes`` answers for ClusterIPs that are asked from the host."""
+        if nodes and not self.privileges.rootless:
+            route_services(self.network, self.plan.config.network.service_cidrs, nodes[0])
 
     def make_certificates(self) -> None:
         from minikube_py.cluster.certificates import Authority  # heavy: not before the machines are forked

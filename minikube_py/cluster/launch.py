@@ -128,6 +128,7 @@ def _detach(plan: ClusterPlan, listener: socket.socket, progress: int) -> int:
 
 def _supervise(plan: ClusterPlan, listener: socket.socket, progress: ProgressWriter) -> int:
     log_to(plan.paths.logs / "supervisor.log")
+    plan.paths.lock.write_text(str(os.getpid()))
     try:
         privileges = _enter(plan.paths.logs)
     except OSError as error:

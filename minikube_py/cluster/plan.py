@@ -35,6 +35,7 @@ class ClusterPlan:
     paths: ClusterPaths
     runtime: Literal["process", "docker", "simulated"]
     fabric_ip: str
+    host_ip: str
     nodes: tuple[NodePlan, ...]
 
     @property
@@ -45,6 +46,13 @@ class ClusterPlan:
     def service_ip(self) -> str:
         """The ClusterIP of the `kubernetes` Service: the first address of the range."""
         return str(ipaddress.ip_network(self.config.network.service_cidrs[0])[1])
+
+    @property
+    def routed_ranges(self) -> tuple[str, ...]:
+        """What root may reach from the host: Services, pods, nodes and load balancers (IPv4)."""
+        network = self.config.network
+        ranges = (*network.service_cidrs, *network.pod_cidrs, self.config.node_network, *network.load_balancer_cidrs)
+        return tuple(cidr for cidr in ranges if ":" not in cidr)
 
     @property
     def fabric_url(self) -> str:
@@ -68,7 +76,7 @@ def make_plan(
         )
         for index in range(config.nodes)
     )
-    return ClusterPlan(config, paths, runtime, str(network[1]), nodes)
+    return ClusterPlan(config, paths, runtime, str(network[1]), str(network[2]), nodes)
 
 
 def _pod_slices(cidr: str, nodes: int) -> list[str]:

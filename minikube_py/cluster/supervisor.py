@@ -70,6 +70,7 @@ class Supervisor:
         plan, assembly = self._plan, self._assembly
         assembly.make_directories()
         assembly.build_network()
+        assembly.connect_host()
         self._vendor = SocketVendor(
             plan.paths.vendor_socket, reservations=PortReservations(plan.paths.port_reservations)
         )
@@ -211,6 +212,7 @@ class Supervisor:
         for name in names:
             if name in self._children:
                 self._children[name].signal(signal.SIGKILL)
+        self._reroute(without=node)
         return {"stopped": node}
 
     def _start_node(self, node: str) -> Answer:
@@ -223,11 +225,17 @@ class Supervisor:
 
     def _unplug_node(self, node: str) -> Answer:
         self._assembly.network.unplug(node)
+        self._reroute(without=node)
         return {"unplugged": node}
 
     def _plug_node(self, node: str) -> Answer:
         self._assembly.network.plug(node)
         return {"plugged": node}
+
+    def _reroute(self, *, without: str) -> None:
+        """The host's way to ClusterIPs goes through a node that is on and connected."""
+        nodes = [node.name for node in self._plan.nodes if node.name != without]
+        self._assembly.route_services([name for name in nodes if f"agent-{name}" not in self._halted])
 
     # -- down -----------------------------------------------------------------------------------------------
 

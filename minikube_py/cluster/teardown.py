@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from contextlib import suppress
 
 from minikube_py.cluster import kubeconfig
 from minikube_py.cluster.control import ClusterNotRunning, ask
@@ -19,13 +20,7 @@ def take_down(name: str) -> bool:
     """Ends the cluster and removes everything it left. False where there was none. Raises OSError, KubeconfigBusy."""
     paths = ClusterPaths.of(name)
     existed = paths.root.exists()
-    try:
-        answer = ask(paths.control_socket, "shutdown", remove=True)
-    except ClusterNotRunning:
-        pass
-    else:
-        _wait_for(int(answer["pid"]))
-    lock = take_lock(paths)
+    lock = _end_supervisor(paths)
     try:
         clear_leftovers(paths)
         kubeconfig.remove_from(kubeconfig.user_kubeconfig(), name)
@@ -48,10 +43,21 @@ def is_running(name: str) -> bool:
     return False
 
 
+def _end_supervisor(paths: ClusterPaths) -> int:
+    """Asks the supervisor to end, sees to it that it does, and returns the cluster's lock."""
+    with suppress(ClusterNotRunning):
+        _wait_for(int(ask(paths.control_socket, "shutdown", remove=True)["pid"]))
+    while True:
+        try:
+            return take_lock(paths)
+        except AlreadyRunning:  # it hears nobody: it is on its way up, on its way down, or stuck
+            _wait_for(int(paths.lock.read_text() or 0))
+
+
 def _wait_for(pid: int) -> None:
     try:
         descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except OSError:  # it is gone already
         return
     try:
         if not select.select([descriptor], [], [], _PATIENCE_SECONDS)[0]:

@@ -42,6 +42,7 @@ class ClusterConfig(Model):
     @model_validator(mode="after")
     def _networks_are_apart(self) -> ClusterConfig:
         ranges = [self.node_network, *self.network.pod_cidrs, *self.network.service_cidrs]
+        ranges += self.network.load_balancer_cidrs
         networks = [ipaddress.ip_network(text) for text in ranges]
         for index, one in enumerate(networks):
             for other in networks[index + 1 :]:

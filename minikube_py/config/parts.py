@@ -39,6 +39,7 @@ class Network(Model):
 
     service_cidrs: tuple[str, ...] = ("10.96.0.0/16",)
     pod_cidrs: tuple[str, ...] = ("10.244.0.0/16",)
+    load_balancer_cidrs: tuple[str, ...] = ("192.168.231.0/24",)
     node_port_range: tuple[int, int] = (30000, 32767)
     dns_ips: tuple[str, ...] = ("10.96.0.10",)
     domain: str = "cluster.local"
