@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import chain
 
 from apiserver.auth.defaults import default_objects
 from apiserver.auth.identity import LOOPBACK
@@ -34,19 +33,21 @@ class Boot:
         """Create what is missing."""
         for name in SYSTEM_NAMESPACES:
             self.ensure(NAMESPACES, {"metadata": {"name": name}}, now)
-        for resource, obj in chain(kubernetes_service(self._config), default_objects()):
+        for resource, obj in kubernetes_service(self._config):
             self.ensure(resource, obj, now)
+        for resource, obj in default_objects():
+            self.ensure(resource, obj, now, planted=True)
 
-    def ensure(self, resource: Resource, obj: Object, now: datetime) -> None:
-        """Create one object where it is not there."""
+    def ensure(self, resource: Resource, obj: Object, now: datetime, *, planted: bool = False) -> None:
+        """Create one object where it is not there; ``planted`` ones are known to be valid."""
         served = self._catalog.of(resource)
         meta = obj["metadata"]
-        if served.collection.get(meta.get("namespace") or "", meta["name"]) is not None:
+        namespace = meta.get("namespace") or ""
+        if served.collection.get(namespace, meta["name"]) is not None:
             return
-        request = WriteRequest(
-            served=served, user=LOOPBACK, now=now, namespace=meta.get("namespace") or "", manager=_MANAGER
-        )
-        self._writer.create(request, {"kind": resource.kind, "apiVersion": resource.api_version} | obj)
+        request = WriteRequest(served=served, user=LOOPBACK, now=now, namespace=namespace, manager=_MANAGER)
+        write = self._writer.plant if planted else self._writer.create
+        write(request, {"kind": resource.kind, "apiVersion": resource.api_version} | obj)
 
 
 def first_address(cidr: str) -> str:
