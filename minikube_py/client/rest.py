@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl as tls_module
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +14,7 @@ import orjson
 from minikube_py.aio.clock import Clock, SystemClock
 from minikube_py.api.errors import Gone
 from minikube_py.api.meta import name_of, namespace_of
+from minikube_py.api.patch import PatchKind as PatchKind
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 from minikube_py.client.access import Access, TokenSource, access_from_config
@@ -32,15 +32,6 @@ PAGE_SIZE = 500
 
 #: A list of RFC 6902 operations.
 JsonPatch = list[dict[str, Any]]
-
-
-class PatchKind(StrEnum):
-    """What a patch body means; the values are the content types."""
-
-    MERGE = "application/merge-patch+json"
-    JSON = "application/json-patch+json"
-    STRATEGIC = "application/strategic-merge-patch+json"
-    APPLY = "application/apply-patch+yaml"
 
 
 @dataclass(frozen=True, slots=True)
