@@ -48,7 +48,7 @@ class Assembly:
 def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly:
     """Put everything together. Raises OSError where a file of the configuration cannot be read."""
     schema = Schema.load()
-    catalog = Catalog(ResourceTable(), store=store, deps=Dependencies(network=config.network), now=clock.now)
+    catalog = Catalog(ResourceTable(), store=store, deps=Dependencies.from_network(config.network), now=clock.now)
     writer = Writer(
         reader=StoreReader(store),
         admission=AdmissionChain([NamespaceLifecycle()]),
