@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 
 from apiserver.auth.defaults import default_objects
 from apiserver.auth.identity import LOOPBACK
@@ -22,7 +23,7 @@ _MANAGER = "kube-apiserver"
 
 
 class Boot:
-    """Writes boot objects through the ordinary write path; what is there already stays."""
+    """Plants boot objects; what is there already stays."""
 
     def __init__(self, *, catalog: Catalog, writer: Writer, config: APIServerConfig) -> None:
         self._catalog = catalog
@@ -33,21 +34,17 @@ class Boot:
         """Create what is missing."""
         for name in SYSTEM_NAMESPACES:
             self.ensure(NAMESPACES, {"metadata": {"name": name}}, now)
-        for resource, obj in kubernetes_service(self._config):
+        for resource, obj in chain(kubernetes_service(self._config), default_objects()):
             self.ensure(resource, obj, now)
-        for resource, obj in default_objects():
-            self.ensure(resource, obj, now, planted=True)
 
-    def ensure(self, resource: Resource, obj: Object, now: datetime, *, planted: bool = False) -> None:
-        """Create one object where it is not there; ``planted`` ones are known to be valid."""
+    def ensure(self, resource: Resource, obj: Object, now: datetime) -> None:
+        """Create one object where it is not there."""
         served = self._catalog.of(resource)
         meta = obj["metadata"]
         namespace = meta.get("namespace") or ""
-        if served.collection.get(namespace, meta["name"]) is not None:
-            return
-        request = WriteRequest(served=served, user=LOOPBACK, now=now, namespace=namespace, manager=_MANAGER)
-        write = self._writer.plant if planted else self._writer.create
-        write(request, {"kind": resource.kind, "apiVersion": resource.api_version} | obj)
+        if served.collection.get(namespace, meta["name"]) is None:
+            request = WriteRequest(served=served, user=LOOPBACK, now=now, namespace=namespace, manager=_MANAGER)
+            self._writer.plant(request, {"kind": resource.kind, "apiVersion": resource.api_version} | obj)
 
 
 def first_address(cidr: str) -> str:
