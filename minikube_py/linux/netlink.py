@@ -151,9 +151,15 @@ class Netlink:
         words = f"add route {dst}" + (f" via {via}" if via else "") + (f" dev {dev}" if dev else "")
         self._create(rt.RTM_NEWROUTE, body, words, replace=replace)
 
-    def route_local(self, dst: str, *, table: int = rt.RT_TABLE_LOCAL, replace: bool = False) -> None:
-        """AnyIP: every address of ``dst`` becomes local on ``lo``, so that it can be bound and answers."""
+    def route_local(
+        self, dst: str, *, table: int = rt.RT_TABLE_LOCAL, src: str | None = None, replace: bool = False
+    ) -> None:
+        """AnyIP: every address of ``dst`` becomes local on ``lo``, so that it can be bound and answers.
+
+        The node itself reaches such an address from ``src``, by default from that very address.
+        """
         attrs = rt.u32(rt.RTA_OIF, _LOOPBACK)
+        attrs += rt.attribute(rt.RTA_PREFSRC, rt.packed(src)) if src else b""
         body = rt.route_body(dst, kind=rt.RTN_LOCAL, scope=rt.RT_SCOPE_HOST, table=table, attrs=attrs)
         self._create(rt.RTM_NEWROUTE, body, f"add local route {dst}", replace=replace)
 
@@ -167,11 +173,34 @@ class Netlink:
         body = rt.route_body(dst, kind=0, scope=255, table=table)  # 255: RT_SCOPE_NOWHERE matches every scope
         self._submit(rt.RTM_DELROUTE, 0, body, f"remove route {dst}")
 
-    def rule_add(self, *, fwmark: int, table: int, priority: int, ipv6: bool = False) -> None:
-        """Looks up ``table`` for packets marked ``fwmark``. Adding the same rule again raises OSError (EEXIST)."""
-        family = socket.AF_INET6 if ipv6 else socket.AF_INET
-        body = rt.rule_body(family=family, table=table, fwmark=fwmark, priority=priority)
-        self._create(rt.RTM_NEWRULE, body, f"add rule fwmark {fwmark} lookup {table}")
+    def rule_add(
+        self,
+        *,
+        table: int,
+        priority: int,
+        fwmark: int = 0,
+        to: tuple[str, int, int] | None = None,
+        ipv6: bool = False,
+    ) -> None:
+        """Looks up ``table`` for packets marked ``fwmark``, or ``to`` (address, IP protocol number, port).
+
+        Adding the same rule again raises OSError (EEXIST).
+        """
+        body = rt.rule_body(table=table, priority=priority, ipv6=ipv6, fwmark=fwmark, to=to)
+        self._create(rt.RTM_NEWRULE, body, f"add rule {to or f'fwmark {fwmark}'} lookup {table}")
+
+    def rule_del(
+        self,
+        *,
+        table: int,
+        priority: int,
+        fwmark: int = 0,
+        to: tuple[str, int, int] | None = None,
+        ipv6: bool = False,
+    ) -> None:
+        """Removes the first rule that matches what is given. Raises OSError (ENOENT) where there is none."""
+        body = rt.rule_body(table=table, priority=priority, ipv6=ipv6, fwmark=fwmark, to=to)
+        self._submit(rt.RTM_DELRULE, 0, body, f"remove rule {to or f'fwmark {fwmark}'} lookup {table}")
 
     def links(self) -> list[Link]:
         return self._dump(rt.RTM_GETLINK, rt.link_body(), rt.RTM_NEWLINK, rt.parse_link)

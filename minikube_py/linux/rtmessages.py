@@ -75,9 +75,12 @@ RT_SCOPE_HOST: Final = 254
 RT_TABLE_MAIN: Final = 254
 RT_TABLE_LOCAL: Final = 255
 
+FRA_DST: Final = 1
 FRA_PRIORITY: Final = 6
 FRA_FWMARK: Final = 10
 FRA_TABLE: Final = 15
+FRA_IP_PROTO: Final = 22
+FRA_DPORT_RANGE: Final = 24
 FR_ACT_TO_TBL: Final = 1
 
 _HEADER = struct.Struct("=IHHII")
@@ -231,10 +234,21 @@ def route_body(
     return head + destination + u32(RTA_TABLE, table) + attrs
 
 
-def rule_body(*, family: int, table: int, fwmark: int, priority: int) -> bytes:
-    """A fib_rule_hdr that sends packets with ``fwmark`` to ``table``."""
-    head = _ROUTE.pack(family, 0, 0, 0, min(table, 252 if table > 255 else 255), 0, 0, FR_ACT_TO_TBL, 0)
-    return head + u32(FRA_FWMARK, fwmark) + u32(FRA_TABLE, table) + u32(FRA_PRIORITY, priority)
+def rule_body(
+    *, table: int, priority: int, ipv6: bool = False, fwmark: int = 0, to: tuple[str, int, int] | None = None
+) -> bytes:
+    """A fib_rule_hdr that sends packets to ``table``: those with ``fwmark``, or ``to`` (address, IP protocol, port)."""
+    family = socket.AF_INET6 if ipv6 else socket.AF_INET
+    attrs = u32(FRA_TABLE, table) + u32(FRA_PRIORITY, priority)
+    attrs += u32(FRA_FWMARK, fwmark) if fwmark else b""
+    bits = 0
+    if to:
+        address, protocol, port = to
+        bits = 128 if ipv6 else 32
+        attrs += attribute(FRA_DST, packed(address)) + attribute(FRA_IP_PROTO, bytes([protocol]))
+        attrs += attribute(FRA_DPORT_RANGE, struct.pack("=HH", port, port))
+    head = _ROUTE.pack(family, bits, 0, 0, min(table, 252 if table > 255 else 255), 0, 0, FR_ACT_TO_TBL, 0)
+    return head + attrs
 
 
 def packed(address: str) -> bytes:
