@@ -2,30 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from apiserver.registry.apps import controllerrevision, daemonset, deployment, replicaset, statefulset
+from apiserver.registry.coordination import lease
+from apiserver.registry.core import (
+    configmap,
+    endpoints,
+    event,
+    namespace,
+    node,
+    secret,
+    serviceaccount,
+)
+from apiserver.registry.core.pod import strategy as pod
+from apiserver.registry.core.service import strategy as service
+from apiserver.registry.core.service.allocators import ServiceAllocators
+from apiserver.registry.discovery import endpointslice
 from apiserver.registry.strategy import KindStrategy, Strategy
 from minikube_py.api.resources import Resource
+from minikube_py.api.types import Object
 from minikube_py.config.parts import Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
-    """What strategies share: one per API server."""
+    """What strategies share and keep between writes: one per API server."""
 
-    network: Network = field(default_factory=Network)
+    services: ServiceAllocators = field(default_factory=lambda: ServiceAllocators.from_network(Network()))
+
+    @classmethod
+    def from_network(cls, network: Network) -> Dependencies:
+        """Fresh books for a cluster's addresses and ports."""
+        return cls(services=ServiceAllocators.from_network(network))
+
+    def rebuild(self, services: Iterable[Object]) -> None:
+        """Learns what stored Services hold: called once, before the first write."""
+        self.services.rebuild(services)
 
 
 #: Makes the strategy of one resource.
-Factory = Callable[[Resource, Dependencies], Strategy]
+Factory = Callable[[Resource], Strategy]
 
-_FACTORIES: Mapping[tuple[str, str], Factory] = {}
+_FACTORIES: Mapping[tuple[str, str], Factory] = {
+    ("", "ConfigMap"): configmap.strategy,
+    ("", "Endpoints"): endpoints.strategy,
+    ("", "Event"): event.strategy,
+    ("", "Namespace"): namespace.strategy,
+    ("", "Node"): node.strategy,
+    ("", "Pod"): pod.strategy,
+    ("", "Secret"): secret.strategy,
+    ("", "ServiceAccount"): serviceaccount.strategy,
+    ("apps", "ControllerRevision"): controllerrevision.strategy,
+    ("apps", "DaemonSet"): daemonset.strategy,
+    ("apps", "Deployment"): deployment.strategy,
+    ("apps", "ReplicaSet"): replicaset.strategy,
+    ("apps", "StatefulSet"): statefulset.strategy,
+    ("coordination.k8s.io", "Lease"): lease.strategy,
+    ("discovery.k8s.io", "EndpointSlice"): endpointslice.strategy,
+    ("events.k8s.io", "Event"): event.strategy,
+}
 
 
 def strategy_for(resource: Resource, deps: Dependencies) -> Strategy:
     """The strategy of ``resource``; a kind without rules of its own gets the generic one."""
-    factory = _FACTORIES.get((resource.group, resource.kind))
+    key = (resource.group, resource.kind)
+    if key == ("", "Service"):
+        return service.strategy(resource, deps.services)
+    factory = _FACTORIES.get(key)
     if factory is not None:
-        return factory(resource, deps)
+        return factory(resource)
     return KindStrategy(resource=resource, has_status=resource.subresource("status") is not None)

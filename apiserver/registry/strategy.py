@@ -7,8 +7,8 @@ The write path of every kind is the same and calls a ``Strategy`` in this order 
     delete: deletion_grace_seconds -> commit -> committed(old, None)
 
 From ``prepare_*`` to ``committed`` nothing may await: what a strategy allocates (Service addresses, ports) it only
-reads in ``prepare_*`` and records in ``committed``, so a refused, failed or dry-run write leaks nothing and needs no undo.
-``before_create`` and ``before_update`` do the whole middle of the path and raise.
+reads in ``prepare_*`` and records in ``committed``, so a refused, failed or dry-run write leaks nothing and
+needs no undo. ``before_create`` and ``before_update`` do the whole middle of the path and raise.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from apiserver.registry.checks import Errors, same
 from apiserver.registry.context import RequestContext
 from apiserver.registry.metadata import (
     keep_system_fields,
@@ -33,7 +34,6 @@ from minikube_py.api.names import NameRule, subdomain_name
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
-Errors = list[FieldError]
 Defaulter = Callable[[Object], None]
 Preparer = Callable[[Object, RequestContext], None]
 UpdatePreparer = Callable[[Object, Object, RequestContext], None]
@@ -219,7 +219,7 @@ class KindStrategy:
         if self.has_status:
             keep_status(new, old)
         self.prepare_change(new, old, ctx)
-        if any(new.get(name) != old.get(name) for name in self.generation_fields):
+        if not all(same(new.get(name), old.get(name)) for name in self.generation_fields):
             new["metadata"]["generation"] = (old["metadata"].get("generation") or 0) + 1
 
     def validate_update(self, new: Object, old: Object, ctx: RequestContext) -> Errors:

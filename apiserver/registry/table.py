@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from minikube_py.api.meta import name_of, parse_time
+from minikube_py.api.selectors import label_selector_of
 from minikube_py.api.types import Object
 
 NAME_DESCRIPTION = (
@@ -50,12 +51,20 @@ class Column:
         }
 
 
+def _no_conditions(_obj: Object) -> list[dict[str, str]]:
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns of a kind and the function that gives an object's cells, in the same order."""
+    """Columns of a kind and the function that gives an object's cells, in the same order.
+
+    ``conditions`` gives a row's own conditions (a pod that ended is ``Completed``).
+    """
 
     columns: tuple[Column, ...]
     cells: Callable[[Object, datetime], list[Any]]
+    conditions: Callable[[Object], list[dict[str, str]]] = _no_conditions
 
     def row(self, obj: Object, now: datetime) -> list[Any]:
         """The cells of one object. Never raises: a malformed stored object shows what can be shown."""
@@ -118,9 +127,30 @@ def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large}{large_unit}{small}{small_unit}" if small else f"{large}{large_unit}"
 
 
+def format_labels(labels: dict[str, str] | None) -> str:
+    """Labels as a selector's query form, ``<none>`` without any."""
+    return ",".join(f"{key}={value}" for key, value in sorted((labels or {}).items())) or NONE
+
+
+def format_selector(selector: dict[str, Any] | None) -> str:
+    """A ``metav1.LabelSelector`` in its query form; ``<none>`` where it selects everything or is absent."""
+    text = str(label_selector_of(selector)) if selector else ""
+    return text or NONE
+
+
+def container_cells(template: dict[str, Any] | None) -> list[str]:
+    """Names and images of a pod template's containers."""
+    containers = ((template or {}).get("spec") or {}).get("containers") or ()
+    return [",".join(str(item.get(field) or "") for item in containers) for field in ("name", "image")]
+
+
 def _created_at(obj: Object, _now: datetime) -> list[Any]:
     return [name_of(obj), obj["metadata"].get("creationTimestamp") or UNKNOWN]
 
+
+CONTAINERS = wide("Containers", "Names of the template's containers.")
+IMAGES = wide("Images", "Images of the template's containers.")
+SELECTOR = wide("Selector", "Labels of the pods that belong to it.")
 
 #: Kinds without a printer of their own.
 CREATED_AT_TABLE = Table((NAME, Column("Created At", "date", CREATED_DESCRIPTION)), _created_at)

@@ -1,0 +1,1 @@
+"""Strategies of the core group ("" in discovery), a folder per kind."""

@@ -1,0 +1,1 @@
+"""Services: addresses and ports are allocated here, in memory, and recorded when a write is committed."""
