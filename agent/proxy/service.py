@@ -35,7 +35,10 @@ _LOOPBACKS = ("127.0.0.0/8", "::1/128")
 
 
 class ServiceProxy:
-    """Serves every Service on this node. ``host_sockets`` None: there is no host network apart from the node's."""
+    """Serves every Service on this node. ``host_sockets`` None: there is no host network apart from the node's.
+
+    ``keep_sources`` False leaves the namespace's netfilter and routing rules alone and masquerades every client.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class ServiceProxy:
         clock: Clock,
         mode: str = "userspace",
         healthz_port: int = HEALTHZ_PORT,
+        keep_sources: bool = True,
     ) -> None:
         loopback = tuple("::1" if ":" in ip else "127.0.0.1" for ip in node_ips)
         addresses = tuple(dict.fromkeys(node_ips + loopback))
@@ -55,7 +59,13 @@ class ServiceProxy:
         self._table = RoutingTable(Node(node_name, addresses, host_addresses=loopback if host_sockets else ()))
         own = (*node_ips, *_LOOPBACKS, *_POD_GATEWAYS, *network.service_cidrs)
         clients = Clients(pod_cidrs=network.pod_cidrs, node_addresses=own)
-        self._plane: DataPlane = UserspaceDataPlane(clients=clients, host_sockets=host_sockets, clock=clock)
+        self._plane: DataPlane = UserspaceDataPlane(
+            clients=clients,
+            host_sockets=host_sockets,
+            clock=clock,
+            keep_sources=keep_sources,
+            node_ips=node_ips,
+        )
         self._health = ProxyHealth(clock)
         self._servers = HealthServers(self._health, addresses=addresses, healthz_port=healthz_port)
         self._tasks = TaskSet("service proxy")

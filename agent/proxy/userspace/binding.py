@@ -10,12 +10,14 @@ from agent.proxy.userspace import filters
 
 _BACKLOG = 4096
 _IP_FREEBIND = 15
+_IP_TRANSPARENT, _IPV6_TRANSPARENT = 19, 75
 _KINDS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 
-def bind(frontend: Frontend, networks: Sequence[str] | None) -> socket.socket:
+def bind(frontend: Frontend, networks: Sequence[str] | None, *, foreign: bool = False) -> socket.socket:
     """A non-blocking socket bound to ``frontend`` that takes packets from ``networks`` only (None: from everywhere).
 
+    ``foreign`` says that the address is not this node's, so that answers from it need a transparent socket.
     What clients' sockets inherit from a listening one is set here once. Raises OSError; EPROTONOSUPPORT for a protocol
     that this plane cannot relay.
     """
@@ -25,6 +27,8 @@ def bind(frontend: Frontend, networks: Sequence[str] | None) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if ":" in frontend.ip else socket.AF_INET, kind | socket.SOCK_NONBLOCK)
     try:
         _prepare(sock, networks)
+        if foreign:
+            _answer_from_anywhere(sock)
         sock.bind((frontend.ip, frontend.port))
         if kind == socket.SOCK_STREAM:
             sock.listen(_BACKLOG)
@@ -41,6 +45,13 @@ def _prepare(sock: socket.socket, networks: Sequence[str] | None) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     tune(sock)
     filters.attach(sock, networks)
+
+
+def _answer_from_anywhere(sock: socket.socket) -> None:
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_TRANSPARENT, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
 
 
 def tune(sock: socket.socket) -> None:

@@ -10,6 +10,10 @@ from agent.proxy.table.model import Endpoint
 _IP_TRANSPARENT = 19
 _IPV6_TRANSPARENT = 75
 _IP_BIND_ADDRESS_NO_PORT = 24
+_IP_LOCAL_PORT_RANGE = 51
+#: Ports for sockets that borrow a client's address: none that the client itself takes for its own connections to the
+#: same endpoint (Linux gives those 32768 and up), and no node port. Linux 6.3; older kernels leave it to chance.
+_BORROWED_PORTS = 29_999 << 16 | 10_000
 
 
 class Connector:
@@ -21,6 +25,7 @@ class Connector:
 
     def __init__(self, *, transparent: bool) -> None:
         self.transparent = transparent
+        self._narrows_ports = True
 
     def stream(self, endpoint: Endpoint, source: str | None) -> socket.socket:
         """A TCP socket whose connect is under way, from ``source`` where given. Raises OSError."""
@@ -64,4 +69,12 @@ class Connector:
         else:
             sock.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
         sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        if self._narrows_ports:
+            self._narrow_ports(sock)
         sock.bind((source, 0))
+
+    def _narrow_ports(self, sock: socket.socket) -> None:
+        try:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_LOCAL_PORT_RANGE, _BORROWED_PORTS)
+        except OSError:
+            self._narrows_ports = False

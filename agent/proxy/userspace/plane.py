@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
 
 from agent.proxy.table.model import Frontend, Kind, Route, Scope, Verdict
 from agent.proxy.table.table import Changes
 from agent.proxy.userspace import binding, filters
+from agent.proxy.userspace.capture import Capture, is_foreign
 from agent.proxy.userspace.frontend import BoundFrontend, Services
 from agent.proxy.userspace.tcp import TcpFrontend
 from agent.proxy.userspace.udp import UdpFrontend
@@ -24,11 +24,13 @@ from minikube_py.hostnet.protocol import HostSockets
 
 _log = logging.getLogger(__name__)
 
-Binder = Callable[[Frontend, Sequence[str] | None], socket.socket]
-
 
 class UserspacePlane:
-    """Serves routes by relaying. ``host_sockets`` None means that there is no host network apart from the node's."""
+    """Serves routes by relaying.
+
+    ``host_sockets`` None means that there is no host network apart from the node's; ``capture`` None (or not started)
+    that addresses which are not the node's come to it by other means.
+    """
 
     def __init__(
         self,
@@ -37,13 +39,13 @@ class UserspacePlane:
         host_sockets: HostSockets | None,
         tasks: TaskSet,
         clock: Clock,
-        bind: Binder = binding.bind,
+        capture: Capture | None = None,
     ) -> None:
         self._services = services
         self._host_sockets = host_sockets
         self._tasks = tasks
         self._clock = clock
-        self._bind = bind
+        self._capture = capture or Capture()
         self._wanted: dict[Frontend, Route] = {}
         self._bound: dict[Frontend, BoundFrontend] = {}
         self._draining: list[BoundFrontend] = []
@@ -55,6 +57,7 @@ class UserspacePlane:
     def apply(self, changes: Changes) -> None:
         """Carries out changes of the table. Returns when new clients are served by the new routes."""
         for frontend, route in changes.items():
+            self._capture_foreign(frontend, route)
             if route is not None and is_served(route):
                 self._wanted[frontend] = route
             else:
@@ -88,6 +91,12 @@ class UserspacePlane:
         self._bound.clear()
         self._draining.clear()
         self._retries.clear()
+
+    def _capture_foreign(self, frontend: Frontend, route: Route | None) -> None:
+        if route is None:
+            self._capture.release(frontend)
+        elif is_foreign(route):
+            (self._capture.hold if is_served(route) else self._capture.refuse)(frontend)
 
     def _serve(self, frontend: Frontend, route: Route) -> None:
         front = self._bound.get(frontend)
@@ -126,7 +135,8 @@ class UserspacePlane:
             self._tasks.spawn(self._open_on_host(frontend), name=f"publish {frontend}")
             return
         try:
-            sock = self._bind(frontend, filters.allowed_networks(route, self._services.clients))
+            networks = filters.allowed_networks(route, self._services.clients)
+            sock = binding.bind(frontend, networks, foreign=is_foreign(route))
         except OSError as error:
             self._failed(frontend, error)
         else:

@@ -45,6 +45,7 @@ async def proxying(
             host_sockets=options.pop("host_sockets", None),
             clock=clock,
             healthz_port=free_port(),
+            keep_sources=False,
             **options,
         )
         await informers.start()

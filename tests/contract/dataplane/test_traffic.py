@@ -1,0 +1,262 @@
+"""What every data plane must do for real packets: who answers, and whose address is seen.
+
+The expected cells are Kubernetes' documentation of virtual IPs and of the Service API, as kube-proxy carries it out.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from agent.proxy.plane import DataPlane
+from agent.proxy.table.table import RoutingTable
+from agent.proxy.table.views import Node
+from agent.proxy.userspace.build import UserspaceDataPlane
+from agent.proxy.userspace.clients import Clients
+from minikube_py.aio.clock import SystemClock
+from minikube_py.api.types import Object
+from tests.support.netlab import NODES, PODS, SERVER_PORT, WORLD, Lab, LoopThread
+from tests.support.services import endpoint, endpoint_slice, port, service
+
+pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root (or unshare -Ur)")]
+
+NODE_IP = NODES["node-1"][0]
+VIP = "10.96.0.50"
+NODE_PORT = 30007
+
+
+def userspace(clients: Clients) -> DataPlane:
+    return UserspaceDataPlane(
+        clients=clients, host_sockets=None, clock=SystemClock(), keep_sources=True, node_ips=(NODE_IP,)
+    )
+
+
+PLANES: dict[str, Callable[[Clients], DataPlane]] = {"userspace": userspace}
+
+
+class Rig:
+    """A data plane on node-1, driven through the routing table."""
+
+    def __init__(self, lab: Lab, loop: LoopThread, make: Callable[[Clients], DataPlane]) -> None:
+        self.lab, self._loop = lab, loop
+        own = (NODE_IP, "127.0.0.0/8", "169.254.1.1", "10.96.0.0/16")
+        self.plane: DataPlane = loop.run(lambda: make(Clients(pod_cidrs=["10.244.0.0/16"], node_addresses=own)))
+        self._table = RoutingTable(Node("node-1", (NODE_IP, "127.0.0.1")))
+        loop.run(self.plane.start)
+
+    def put(self, *objects: Object) -> None:
+        for obj in objects:
+            change = self._table.service_changed if obj["kind"] == "Service" else self._table.slice_changed
+            self._loop.run(lambda change=change, obj=obj: self.plane.apply(change(None, obj)))
+
+    def remove(self, obj: Object) -> None:
+        self._loop.run(lambda: self.plane.apply(self._table.service_changed(obj, None)))
+
+    def ask(self, origin: str, ip: str = VIP, number: int = 80, **options: Any) -> tuple[str, str]:
+        return self.lab.ask(origin, ip, number, **options)
+
+    def close(self) -> None:
+        self._loop.run(self.plane.stop)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab() as built:
+        yield built
+
+
+@pytest.fixture(params=PLANES)
+def rig(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    loop = LoopThread(lab.places["node-1"])
+    try:
+        rig = Rig(lab, loop, PLANES[request.param])
+        try:
+            yield rig
+        finally:
+            rig.close()
+    finally:
+        loop.close()
+
+
+def pods(*names: str, protocol: str = "TCP", **conditions: Any) -> Object:
+    ends = [endpoint(PODS[name][1], node=PODS[name][0], **conditions) for name in names]
+    return endpoint_slice("web", ends, ports=[{"name": "", "protocol": protocol, "port": SERVER_PORT}])
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+@pytest.mark.parametrize("pod", ["b", "c"])
+def test_cluster_ip_from_a_pod_keeps_its_address(rig: Rig, protocol: str, pod: str) -> None:
+    rig.put(service("web", ports=[port(80, protocol=protocol)]), pods(pod, protocol=protocol))
+    assert rig.ask("a", protocol=protocol) == (pod, PODS["a"][1])
+
+
+def test_cluster_ip_from_the_node_and_from_outside_is_masqueraded(rig: Rig) -> None:
+    rig.put(service("web"), pods("c"))
+    assert rig.ask("node-1") == ("c", NODE_IP)
+
+
+def test_hairpin(rig: Rig) -> None:
+    rig.put(service("web"), pods("a"))
+    name, seen = rig.ask("a")
+    assert name == "a"
+    assert seen != PODS["a"][1]
+
+
+def test_traffic_is_spread_over_all_endpoints(rig: Rig) -> None:
+    rig.put(service("web"), pods("b", "c"))
+    assert {rig.ask("a")[0] for _ in range(24)} == {"b", "c"}
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_no_endpoints_refuses(rig: Rig, protocol: str) -> None:
+    rig.put(service("web", ports=[port(80, protocol=protocol)]))
+    assert rig.ask("a", protocol=protocol)[0] == "refused"
+    assert rig.ask("node-1", protocol=protocol)[0] == "refused"
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_internal_local_without_an_endpoint_here_drops(rig: Rig, protocol: str) -> None:
+    web = service("web", internalTrafficPolicy="Local", ports=[port(80, protocol=protocol)])
+    rig.put(web, pods("c", protocol=protocol))
+    assert rig.ask("a", protocol=protocol)[0] == "timeout"
+    rig.put(pods("b", "c", protocol=protocol))
+    assert {rig.ask("a", protocol=protocol)[0] for _ in range(8)} == {"b"}
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_node_port_cluster_masquerades(rig: Rig, protocol: str) -> None:
+    spec = {"type": "NodePort", "ports": [port(80, protocol=protocol, node_port=NODE_PORT)]}
+    rig.put(service("web", **spec), pods("c", protocol=protocol))
+    for origin in ("world", "a", "node-1", "node-2"):
+        assert rig.ask(origin, NODE_IP, NODE_PORT, protocol=protocol) == ("c", NODE_IP), origin
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_node_port_local_keeps_the_client_and_stays_here(rig: Rig, protocol: str) -> None:
+    spec = {
+        "type": "NodePort",
+        "externalTrafficPolicy": "Local",
+        "ports": [port(80, protocol=protocol, node_port=NODE_PORT)],
+    }
+    rig.put(service("web", **spec), pods("b", "c", protocol=protocol))
+    answers = {rig.ask("world", NODE_IP, NODE_PORT, protocol=protocol) for _ in range(8)}
+    assert answers == {("b", WORLD)}
+    assert {rig.ask("a", NODE_IP, NODE_PORT, protocol=protocol) for _ in range(16)} == {
+        ("b", PODS["a"][1]),
+        ("c", PODS["a"][1]),
+    }
+    rig.put(pods("c", protocol=protocol))
+    assert rig.ask("world", NODE_IP, NODE_PORT, protocol=protocol)[0] == "timeout"
+    assert rig.ask("a", NODE_IP, NODE_PORT, protocol=protocol) == ("c", PODS["a"][1])
+    assert rig.ask("node-1", NODE_IP, NODE_PORT, protocol=protocol) == ("c", NODE_IP)
+
+
+def test_node_port_without_endpoints_refuses(rig: Rig) -> None:
+    rig.put(service("web", type="NodePort", ports=[port(80, node_port=NODE_PORT)]))
+    assert rig.ask("world", NODE_IP, NODE_PORT)[0] == "refused"
+
+
+def test_node_port_on_the_nodes_loopback(rig: Rig) -> None:
+    rig.put(service("web", type="NodePort", ports=[port(80, node_port=NODE_PORT)]), pods("c"))
+    assert rig.ask("node-1", "127.0.0.1", NODE_PORT) == ("c", NODE_IP)
+
+
+@pytest.mark.parametrize("kind", ["external", "balancer"])
+def test_external_addresses_are_short_circuited(rig: Rig, kind: str) -> None:
+    address = "203.0.113.7"
+    spec: dict[str, Any] = {"externalIPs": [address]}
+    if kind == "balancer":
+        spec = {"type": "LoadBalancer", "ingress": [{"ip": address}]}
+    with rig.lab.places["fabric"].netlink() as net:
+        net.route_add(address + "/32", via=NODE_IP, dev="n0", onlink=True, replace=True)
+    rig.put(service("web", **spec), pods("c"))
+    for origin in ("a", "world", "node-1"):
+        assert rig.ask(origin, address) == ("c", NODE_IP), origin
+    rig.put(pods("c", ready=False))
+    assert rig.ask("a", address)[0] == "refused"
+    rig.put(pods("c"))
+    assert rig.ask("a", address)[0] == "c"
+    rig.remove(service("web"))
+    assert rig.ask("a", address)[0] != "c"
+
+
+def test_source_ranges_drop_everybody_else(rig: Rig) -> None:
+    address = "203.0.113.7"
+    with rig.lab.places["fabric"].netlink() as net:
+        net.route_add(address + "/32", via=NODE_IP, dev="n0", onlink=True, replace=True)
+    spec = {"type": "LoadBalancer", "ingress": [{"ip": address}]}
+    rig.put(service("web", loadBalancerSourceRanges=["198.51.100.0/24"], **spec), pods("c"))
+    assert rig.ask("world", address)[0] == "c"
+    assert rig.ask("a", address)[0] == "timeout"
+    rig.put(service("web", loadBalancerSourceRanges=["10.244.0.0/24"], **spec))
+    assert rig.ask("world", address)[0] == "timeout"
+    assert rig.ask("a", address)[0] == "c"
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_client_ip_affinity(rig: Rig, protocol: str) -> None:
+    config = {"clientIP": {"timeoutSeconds": 1}}
+    web = service("web", ports=[port(80, protocol=protocol)], sessionAffinity="ClientIP", sessionAffinityConfig=config)
+    rig.put(web, pods("b", "c", protocol=protocol))
+    first = rig.ask("a", protocol=protocol)[0]
+    assert {rig.ask("a", protocol=protocol)[0] for _ in range(12)} == {first}
+    other = "c" if first == "b" else "b"
+    rig.put(pods(other, protocol=protocol))
+    assert rig.ask("a", protocol=protocol)[0] == other
+    rig.put(pods("b", "c", protocol=protocol))
+    assert rig.ask("a", protocol=protocol)[0] == other
+    seen = set()
+    for _ in range(8):
+        time.sleep(1.1)  # the affinity itself is what passes here
+        seen.add(rig.ask("a", protocol=protocol)[0])
+        if len(seen) == 2:
+            return
+    pytest.fail(f"affinity never expires: {seen}")
+
+
+def test_established_connections_drain_and_new_ones_go_elsewhere(rig: Rig) -> None:
+    rig.put(service("web"), pods("b"))
+    with rig.lab.connect("a", VIP, 80) as old:
+        rig.put(pods("c"))
+        assert {rig.ask("a")[0] for _ in range(6)} == {"c"}
+        old.sendall(b"still here")
+        assert old.recv(100) == b"still here"
+
+
+def test_udp_clients_move_when_their_endpoint_goes(rig: Rig) -> None:
+    rig.put(service("web", ports=[port(80, protocol="UDP")]), pods("b", protocol="UDP"))
+    with rig.lab.places["a"].run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client:
+        client.settimeout(1)
+        client.connect((VIP, 80))
+        client.send(b"x")
+        assert client.recv(100).startswith(b"b ")
+        rig.put(pods("c", protocol="UDP"))
+        client.send(b"x")
+        assert client.recv(100).startswith(b"c ")
+
+
+def test_udp_clients_that_came_too_early_are_served_later(rig: Rig) -> None:
+    rig.put(service("web", ports=[port(80, protocol="UDP")]))
+    with rig.lab.places["a"].run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client:
+        client.settimeout(1)
+        client.connect((VIP, 80))
+        client.send(b"x")
+        with pytest.raises(ConnectionRefusedError):
+            client.recv(100)
+        rig.put(pods("c", protocol="UDP"))
+        client.send(b"x")
+        assert client.recv(100).startswith(b"c ")
+
+
+def test_nothing_is_left_when_the_service_goes(rig: Rig) -> None:
+    web = service("web", type="NodePort", ports=[port(80, node_port=NODE_PORT)])
+    rig.put(web, pods("b"))
+    assert rig.ask("a")[0] == "b"
+    rig.remove(web)
+    assert rig.ask("a")[0] == "refused"
+    assert rig.ask("world", NODE_IP, NODE_PORT)[0] == "refused"
