@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from apiserver.admission.chain import AdmissionChain
 from apiserver.admission.namespaces import NamespaceLifecycle
-from apiserver.auth.authentication import Authenticator, StaticTokens, TokenAuthenticator
+from apiserver.auth.authentication import Authenticator, StaticTokens
 from apiserver.auth.authorization import AlwaysAllow, Authorization
 from apiserver.auth.nodes import NodeAuthorizer
 from apiserver.auth.rbac import RBAC
+from apiserver.auth.tokens import ServiceAccountTokens, SigningKey, default_issuer, discovery_document, key_set
 from apiserver.boot import Boot
 from apiserver.listeners import agent_tls_context
 from apiserver.registry.catalog import Dependencies
@@ -21,6 +23,7 @@ from apiserver.routes.health import Health
 from apiserver.routes.options import WriteOptions
 from apiserver.routes.patching import Patcher
 from apiserver.routes.resources import ResourceRoutes
+from apiserver.routes.reviews import Reviews
 from apiserver.routes.streaming.routes import Streaming
 from apiserver.routes.subresources.routes import Subresources
 from apiserver.routes.writing import Writer, WriteRequest
@@ -46,15 +49,13 @@ class Assembly:
 
 
 def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly:
-    """Put everything together. Raises OSError where a file of the configuration cannot be read."""
-    schema = Schema.load()
-    catalog = Catalog(ResourceTable(), store=store, deps=Dependencies.from_network(config.network), now=clock.now)
-    writer = Writer(
-        reader=StoreReader(store),
-        admission=AdmissionChain([NamespaceLifecycle()]),
-        schema=schema,
-        track=field_tracker,
-    )
+    """Put everything together. Raises OSError, ValueError where a file of the configuration cannot be used."""
+    schema, table = Schema.load(), ResourceTable()
+    deps = Dependencies.from_network(config.network)
+    catalog = Catalog(table, store=store, deps=deps, now=clock.now)
+    reader = StoreReader(store)
+    security = _security(config, store, reader, clock)
+    writer = Writer(reader=reader, admission=AdmissionChain([NamespaceLifecycle()]), schema=schema, track=field_tracker)
     routes = ResourceRoutes(
         store=store,
         schema=schema,
@@ -62,20 +63,57 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         patcher=Patcher(writer=writer, schema=schema, apply=no_apply),
         clock=clock,
     )
-    streaming = Streaming(reader=writer.reader, agents=agent_tls_context(config))
-    subresources = Subresources(schema=schema, writer=writer, routes=routes)
-    dispatcher = Dispatcher(
-        catalog=catalog, routes=routes, subresources={**subresources.table(), **streaming.table()}, reviews={}
+    streaming = Streaming(reader=reader, agents=agent_tls_context(config))
+    subresources = Subresources(schema=schema, writer=writer, routes=routes, tokens=security.tokens)
+    reviews = Reviews(
+        schema=schema,
+        table=table,
+        authenticator=security.authenticator,
+        authorization=security.authorization,
+        tokens=security.tokens,
+        rbac=security.rbac,
     )
-    health = Health(alive={"ping": lambda: ""}, ready={})
+    dispatcher = Dispatcher(
+        catalog=catalog,
+        routes=routes,
+        subresources={**subresources.table(), **streaming.table()},
+        reviews=reviews.table(),
+    )
     api = API(
-        authenticator=Authenticator(_tokens(config)),
-        authorizer=_authorization(config, store),
-        public=health.answer,
-        documents=Documents(Discovery(catalog.table.all(), server_address=_address(config))).answer,
+        authenticator=security.authenticator,
+        authorization=security.authorization,
+        public=Health(alive={"ping": lambda: ""}, ready={}).answer,
+        documents=Documents(Discovery(table.all(), server_address=_address(config)), security.documents).answer,
         resources=dispatcher.serve,
     )
     return Assembly(api, Boot(catalog=catalog, writer=writer, config=config), catalog, writer, streaming)
+
+
+@dataclass(frozen=True, slots=True)
+class _Security:
+    """Who is who and who may do what."""
+
+    authenticator: Authenticator
+    authorization: Authorization
+    tokens: ServiceAccountTokens
+    rbac: RBAC | None
+    documents: Mapping[str, bytes]
+
+
+def _security(config: APIServerConfig, store: Store, reader: StoreReader, clock: Clock) -> _Security:
+    key = SigningKey.read(config.service_account_key)
+    issuer = default_issuer(config.network.domain)
+    tokens = ServiceAccountTokens(key=key, issuer=issuer, reader=reader, clock=clock)
+    static = [StaticTokens.read(config.token_file)] if config.token_file is not None else []
+    documents = {
+        "/.well-known/openid-configuration": discovery_document(issuer),
+        "/openid/v1/jwks": key_set(key),
+    }
+    authenticator = Authenticator([*static, tokens])
+    if config.authorization_mode == "AlwaysAllow":
+        return _Security(authenticator, Authorization([AlwaysAllow()]), tokens, None, documents)
+    rbac = RBAC(store)
+    return _Security(authenticator, Authorization([NodeAuthorizer(store), rbac]), tokens, rbac, documents)
 
 
 def field_tracker(new: Object, old: Object | None, request: WriteRequest) -> None:
@@ -89,15 +127,5 @@ def no_apply(present: Object | None, body: bytes, request: WriteRequest, options
     raise NotImplementedByServer("server-side apply is not implemented by this server")
 
 
-def _authorization(config: APIServerConfig, store: Store) -> Authorization:
-    if config.authorization_mode == "AlwaysAllow":
-        return Authorization([AlwaysAllow()])
-    return Authorization([NodeAuthorizer(store), RBAC(store)])
-
-
 def _address(config: APIServerConfig) -> str:
     return f"{config.advertise_address}:{config.advertise_port}"
-
-
-def _tokens(config: APIServerConfig) -> list[TokenAuthenticator]:
-    return [StaticTokens.read(config.token_file)] if config.token_file is not None else []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import orjson
 from aiohttp import web
 
 from apiserver.auth.authentication import Authenticator, identity_of_certificate
+from apiserver.auth.authorization import Authorization
 from apiserver.auth.identity import ANONYMOUS, Identity
+from apiserver.auth.impersonation import impersonated
 from apiserver.refusals import internal
 from apiserver.routes.connection import Connection, connection_of
 from apiserver.routes.request import RequestInfo, parse_request
@@ -20,16 +21,12 @@ from minikube_py.api.errors import StatusError, Unauthorized
 
 _log = logging.getLogger(__name__)
 
+_IMPERSONATE = "impersonate-"
+
 #: A route outside the resources: gives an answer, or None where the path is not its own.
 Document = Callable[[RequestInfo, web.BaseRequest], Answer | None]
 #: A route of resources and subresources.
 ResourceRoute = Callable[[web.BaseRequest, RequestInfo, Identity], Awaitable[web.StreamResponse]]
-
-
-class Authorizer(Protocol):
-    """Says whether a user may do what a request asks. Raises Forbidden."""
-
-    def check(self, user: Identity, info: RequestInfo) -> None: ...
 
 
 class API:
@@ -39,13 +36,13 @@ class API:
         self,
         *,
         authenticator: Authenticator,
-        authorizer: Authorizer,
+        authorization: Authorization,
         public: Document,
         documents: Document,
         resources: ResourceRoute,
     ) -> None:
         self._authenticator = authenticator
-        self._authorizer = authorizer
+        self._authorization = authorization
         self._public = public
         self._documents = documents
         self._resources = resources
@@ -69,14 +66,24 @@ class API:
             if answer is not None:
                 return await send(request, answer)
         user = self._identity(request)
-        self._authorizer.check(user, info)
+        self._authorization.check(user, info)
         if info.is_resource:
             return await self._resources(request, info, user)
         return await send(request, self._documents(info, request) or not_a_path())
 
     def _identity(self, request: web.BaseRequest) -> Identity:
         certificate = certificate_identity(connection_of(request))
-        return self._authenticator.identity(certificate, request.headers.get("Authorization", ""))
+        user = self._authenticator.identity(certificate, request.headers.get("Authorization", ""))
+        if any(name[:12].lower() == _IMPERSONATE for name in request.headers):
+            return impersonated(user, _all_headers(request), self._authorization)
+        return user
+
+
+def _all_headers(request: web.BaseRequest) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in request.headers.items():
+        found.setdefault(name.lower(), []).append(value)
+    return found
 
 
 def certificate_identity(connection: Connection) -> Identity | None:

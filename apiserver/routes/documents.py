@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 
 import orjson
 from aiohttp import web
@@ -35,16 +36,17 @@ def version_document() -> bytes:
 
 
 class Documents:
-    """Answers for paths outside the resources."""
+    """Answers for paths outside the resources. ``fixed`` are documents that never change, by path."""
 
-    def __init__(self, discovery: Discovery) -> None:
+    def __init__(self, discovery: Discovery, fixed: Mapping[str, bytes]) -> None:
         self._discovery = discovery
-        self._version = version_document()
+        self._fixed = {"/version": version_document(), **fixed}
 
     def answer(self, info: RequestInfo, request: web.BaseRequest) -> Answer | None:
         """The document at a path, None where there is none."""
-        if info.path.rstrip("/") == "/version":
-            return Answer(200, self._version)
+        fixed = self._fixed.get(info.path.rstrip("/"))
+        if fixed is not None:
+            return Answer(200, fixed)
         document = self._discovery.answer(info.path, request.headers.get("Accept", ""))
         if document is None:
             return None

@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from apiserver.auth.identity import Identity
+from apiserver.auth.tokens import ServiceAccountTokens
 from apiserver.refusals import not_found
 from apiserver.routes.bodies import read_body, read_object, validation_of
 from apiserver.routes.dispatch import SubresourceRoute
@@ -21,6 +22,7 @@ from apiserver.routes.responses import Answer, send
 from apiserver.routes.served import Served
 from apiserver.routes.subresources.binding import CREATED, bind
 from apiserver.routes.subresources.scale import scale_of, with_scale
+from apiserver.routes.subresources.token import grant
 from apiserver.routes.writing import Writer
 from apiserver.schema.patching import Patcher
 from apiserver.schema.schema import Kind, Schema
@@ -29,12 +31,14 @@ from minikube_py.api.types import Object
 
 SCALE = Kind("autoscaling", "v1", "Scale")
 BINDING = Kind("", "v1", "Binding")
+TOKEN_REQUEST = Kind("authentication.k8s.io", "v1", "TokenRequest")
 
 
 class Subresources:
     """Routes of subresources that have a kind of their own."""
 
-    def __init__(self, *, schema: Schema, writer: Writer, routes: ResourceRoutes) -> None:
+    def __init__(self, *, schema: Schema, writer: Writer, routes: ResourceRoutes, tokens: ServiceAccountTokens) -> None:
+        self._tokens = tokens
         self._schema = schema
         self._writer = writer
         self._routes = routes
@@ -42,7 +46,23 @@ class Subresources:
 
     def table(self) -> Mapping[tuple[str, str], SubresourceRoute]:
         """The routes by (plural, subresource)."""
-        return {("pods", "binding"): self.binding, ("*", "scale"): self.scale}
+        return {
+            ("pods", "binding"): self.binding,
+            ("*", "scale"): self.scale,
+            ("serviceaccounts", "token"): self.token,
+        }
+
+    async def token(
+        self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
+    ) -> web.StreamResponse:
+        """POST serviceaccounts/NAME/token."""
+        options = write_options(info.query, "CreateOptions")
+        decoded = await read_object(request, self._schema, TOKEN_REQUEST, options)
+        write = self._routes.write_request(request, info, served, user, options)
+        attributes = write.attributes("CREATE", self._writer.reader, obj=decoded.object)
+        self._writer.admission.validate(attributes)
+        granted = grant(self._tokens, self._writer.reader, info.namespace, info.name, decoded.object)
+        return await send(request, Answer(201, orjson.dumps(granted)))
 
     async def binding(
         self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
