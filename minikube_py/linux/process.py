@@ -78,7 +78,7 @@ def no_new_privileges() -> None:
 
 
 def reset_signals() -> None:
-    """What Python ignores (SIGPIPE, SIGXFSZ stay so across exec) or handles goes back to its default; none is blocked."""
+    """What Python ignores (across exec too: SIGPIPE, SIGXFSZ) or handles is at its default again; none is blocked."""
     for number in _TOUCHED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
