@@ -28,6 +28,7 @@ from apiserver.routes.streaming.routes import Streaming
 from apiserver.routes.subresources.routes import Subresources
 from apiserver.routes.writing import Writer, WriteRequest
 from apiserver.schema.discovery import Discovery
+from apiserver.schema.openapi import OpenAPI
 from apiserver.schema.schema import Schema
 from apiserver.store.store import Store
 from minikube_py.aio.clock import Clock
@@ -83,7 +84,7 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         authenticator=security.authenticator,
         authorization=security.authorization,
         public=Health(alive={"ping": lambda: ""}, ready={}).answer,
-        documents=Documents(Discovery(table.all(), server_address=_address(config)), security.documents).answer,
+        documents=_documents(config, schema, table, security).answer,
         resources=dispatcher.serve,
     )
     return Assembly(api, Boot(catalog=catalog, writer=writer, config=config), catalog, writer, streaming)
@@ -125,6 +126,11 @@ def no_apply(present: Object | None, body: bytes, request: WriteRequest, options
     """Server-side apply (schema.managedfields, to come)."""
     del present, body, request, options
     raise NotImplementedByServer("server-side apply is not implemented by this server")
+
+
+def _documents(config: APIServerConfig, schema: Schema, table: ResourceTable, security: _Security) -> Documents:
+    discovery = Discovery(table.all(), server_address=_address(config))
+    return Documents(discovery, OpenAPI(schema.model, table.all()), security.documents)
 
 
 def _address(config: APIServerConfig) -> str:

@@ -1,4 +1,4 @@
-"""Everything served that is not a resource: ``/version``, discovery and (when the schema has it) OpenAPI."""
+"""Everything served that is not a resource: ``/version``, discovery and OpenAPI."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aiohttp import web
 from apiserver.routes.request import RequestInfo
 from apiserver.routes.responses import Answer, Header
 from apiserver.schema.discovery import Discovery, Document
+from apiserver.schema.openapi import OpenAPI, Packed, Redirect
 from minikube_py.api.errors import MethodNotAllowed
 from minikube_py.api.resources import KUBERNETES_VERSION
 
@@ -38,8 +39,9 @@ def version_document() -> bytes:
 class Documents:
     """Answers for paths outside the resources. ``fixed`` are documents that never change, by path."""
 
-    def __init__(self, discovery: Discovery, fixed: Mapping[str, bytes]) -> None:
+    def __init__(self, discovery: Discovery, openapi: OpenAPI, fixed: Mapping[str, bytes]) -> None:
         self._discovery = discovery
+        self._openapi = openapi
         self._fixed = {"/version": version_document(), **fixed}
 
     def answer(self, info: RequestInfo, request: web.BaseRequest) -> Answer | None:
@@ -47,12 +49,36 @@ class Documents:
         fixed = self._fixed.get(info.path.rstrip("/"))
         if fixed is not None:
             return Answer(200, fixed)
+        if info.path.startswith("/openapi/"):
+            return _openapi_answer(self._openapi, info, request)
         document = self._discovery.answer(info.path, request.headers.get("Accept", ""))
         if document is None:
             return None
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed()
         return document_answer(document, request.headers.get("If-None-Match", ""))
+
+
+def _openapi_answer(openapi: OpenAPI, info: RequestInfo, request: web.BaseRequest) -> Answer | None:
+    known_hash = info.parameter("hash")
+    found = openapi.answer(info.path, request.headers.get("Accept", ""), known_hash)
+    if isinstance(found, Redirect):
+        return Answer(301, b"", b"text/plain", (("Location", found.location),))
+    if found is None:
+        return None
+    caching = (("Cache-Control", "public, immutable"),) if known_hash else ()
+    return _packed_answer(found, request, caching)
+
+
+def _packed_answer(packed: Packed, request: web.BaseRequest, headers: tuple[Header, ...]) -> Answer:
+    """A compressed document, as it is for clients that take gzip."""
+    content_type, tag = packed.content_type.encode(), f'"{packed.etag}"'
+    tags: tuple[Header, ...] = (("ETag", tag), ("Vary", "Accept, Accept-Encoding"), *headers)
+    if request.headers.get("If-None-Match", "") == tag:
+        return Answer(304, b"", content_type, tags)
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        return Answer(200, packed.compressed, content_type, (*tags, ("Content-Encoding", "gzip")))
+    return Answer(200, packed.plain, content_type, tags)
 
 
 def document_answer(document: Document, known: str) -> Answer:

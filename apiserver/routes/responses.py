@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import cast
@@ -38,11 +38,12 @@ def _header_line(name: str, value: str) -> bytes:
     return f"{name}: {value}".replace("\r", " ").replace("\n", " ").encode("utf-8", "replace") + b"\r\n"
 
 
-def response_head(status: int, content_type: bytes, framing: bytes, headers: Iterable[Header] = ()) -> bytes:
+def response_head(status: int, content_type: bytes, framing: bytes, headers: Sequence[Header] = ()) -> bytes:
     """Status line and headers, with the blank line."""
+    cached = any(name == "Cache-Control" for name, _ in headers)
     return b"HTTP/1.1 %b\r\n%bContent-Type: %b\r\n%b%b\r\n" % (
         _PHRASES[status],
-        _COMMON,
+        b"" if cached else _COMMON,
         content_type,
         framing,
         encode_headers(headers),
@@ -97,7 +98,7 @@ class ChunkedStream:
         self._compressor = zlib.compressobj(1, wbits=31) if compress else None
         self.started = False
 
-    def start(self, content_type: bytes = JSON, *, status: int = 200, headers: Iterable[Header] = ()) -> None:
+    def start(self, content_type: bytes = JSON, *, status: int = 200, headers: Sequence[Header] = ()) -> None:
         """Write the head."""
         framing = b"Transfer-Encoding: chunked\r\n"
         if self._compressor is not None:
