@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.network.pods import PodNetwork
 from agent.pods.admission import admit
 from agent.pods.conditions import foreign_conditions
 from agent.pods.events import Recorder
 from agent.pods.hooks import HookRunner
 from agent.pods.objects import ObjectCache
+from agent.pods.observation import PodObservation
 from agent.pods.runtime_view import RuntimeView
-from agent.pods.services import NodeSettings, PodNetwork, PodServices
+from agent.pods.services import NodeSettings, PodServices
 from agent.pods.sources import EnvironmentSource
+from agent.pods.specs import pod_paths
 from agent.pods.status import Outcome
 from agent.pods.status_manager import StatusManager
 from agent.pods.termination import ContainerStopper
@@ -65,6 +68,7 @@ class PodManager:
         self._tasks = TaskSet("pods")
         self._workers: dict[str, PodWorker] = {}
         self._cleared: set[str] = set()
+        self._watchers: list[Callable[[str], None]] = []
         self._objects = ObjectCache(client=deps.client, clock=deps.clock, on_change=self._objects_changed)
         self._tokens = TokenSource(client=deps.client, clock=deps.clock, on_renewal=self._token_due)
         self._statuses = StatusManager(client=deps.client, clock=deps.clock)
@@ -80,6 +84,7 @@ class PodManager:
         Returns before the API server has answered: pods go on without it.
         """
         await self.view.start()
+        await self._deps.network.adopt([uid for uid in self.view.uids() if self.view.get(uid).sandbox is not None])
         self._tasks.spawn(self._follow(), name="follow")
 
     async def stop(self) -> None:
@@ -105,6 +110,19 @@ class PodManager:
             if (meta.get("namespace"), meta.get("name")) == (namespace, name) and uid in ("", uid_of(worker.pod)):
                 return self._with_status(worker.pod)
         return None
+
+    def observed(self, uid: str) -> PodObservation:
+        """What the runtime shows of a pod."""
+        return self.view.get(uid)
+
+    def subscribe(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Call back with the uid of each pod that the runtime shows differently, until the result is called."""
+        self._watchers.append(callback)
+        return lambda: self._watchers.remove(callback)
+
+    def log_file(self, pod: Object, container: str, attempt: int) -> Path:
+        """Where an attempt's log is."""
+        return pod_paths(self._deps.node.state_dir, pod).log_file(container, attempt)
 
     def _with_status(self, pod: Object) -> Object:
         status = self._statuses.get(uid_of(pod))
@@ -191,6 +209,8 @@ class PodManager:
             self._cleared.add(uid)
 
     def _runtime_changed(self, uid: str) -> None:
+        for callback in list(self._watchers):
+            callback(uid)
         worker = self._workers.get(uid)
         if worker is not None:
             worker.changed()

@@ -58,6 +58,14 @@ class PodObservation:
         attempts = self.history.get(name)
         return attempts[0] if attempts else None
 
+    def attempts(self, name: str) -> tuple[ContainerStatus, ...]:
+        """Every attempt of the container called ``name`` that is still known, newest first."""
+        return self.history.get(name, ())
+
+    def sandbox_id(self) -> str | None:
+        """The id of the sandbox in which containers can run."""
+        return self.sandbox.id if self.sandbox else None
+
     def running(self) -> list[ContainerStatus]:
         """Every container that runs, in whichever sandbox."""
         return [

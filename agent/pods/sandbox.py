@@ -6,6 +6,7 @@ import asyncio
 import logging
 from pathlib import Path
 
+from agent.network.addresses import NoAddressLeft
 from agent.pods.events import PodEvents
 from agent.pods.failures import StartRefused
 from agent.pods.model import is_host_network
@@ -42,7 +43,7 @@ class SandboxMaker:
         try:
             ips = await self.connect(pod, sandbox)
             await asyncio.to_thread(self._write_hosts, pod, ips, paths)
-        except (RuntimeFault, OSError) as fault:
+        except (RuntimeFault, NoAddressLeft, OSError) as fault:
             await self._discard(sandbox, uid_of(pod))
             raise _refused(events, fault) from fault
         return sandbox, ips

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from agent.network.pods import PodNetwork
 from agent.pods.events import Recorder
 from agent.pods.hooks import HookRunner
 from agent.pods.runtime_view import RuntimeView
@@ -19,21 +19,6 @@ from agent.runtime.protocol import Runtime
 from minikube_py.aio.clock import Clock
 from minikube_py.api.types import Object
 from minikube_py.client.rest import Client
-
-
-class PodAddresses(Protocol):
-    """The addresses that a pod was given, primary family first."""
-
-    @property
-    def ips(self) -> Sequence[str]: ...
-
-
-class PodNetwork(Protocol):
-    """agent.network, as far as pods use it. Attaching what is attached gives the same addresses again."""
-
-    async def attach(self, netns_path: str, pod_uid: str) -> PodAddresses: ...
-
-    async def detach(self, pod_uid: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,9 @@ class Runtime(Protocol):
 
     name: str
     version: str
-    images: ImageStore
+
+    @property
+    def images(self) -> ImageStore: ...
 
     async def start(self) -> None:
         """Connect; raises RuntimeFault with a sentence for the user where it cannot work."""

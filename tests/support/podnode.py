@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,11 @@ class CountingNetwork:
             self.attached[pod_uid] = Addresses((f"10.244.0.{self.next}",))
             self.next += 1
         return self.attached[pod_uid]
+
+    async def adopt(self, pod_uids: Iterable[str]) -> None:
+        known = set(pod_uids)
+        for uid in set(self.attached) - known:
+            await self.detach(uid)
 
     async def detach(self, pod_uid: str) -> None:
         if self.attached.pop(pod_uid, None):

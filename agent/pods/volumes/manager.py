@@ -17,8 +17,8 @@ from agent.pods.volumes.atomic import File, write_payload
 from agent.pods.volumes.claims import claim_path
 from agent.pods.volumes.errors import VolumeError
 from agent.pods.volumes.hostpath import prepare_host_path
+from agent.pods.volumes.memory import discard_memory_directory, make_memory_directory
 from agent.pods.volumes.payload import Inputs, references_of, sources_of, tokens_of, volume_files
-from agent.pods.volumes.tmpfs import discard_tmpfs, make_tmpfs
 from agent.pods.volumes.tokens import TokenSource
 from minikube_py.aio.clock import Clock
 from minikube_py.api.meta import namespace_of, uid_of
@@ -122,18 +122,18 @@ class VolumeManager:
     def _empty_dir(self, pod: Object, volume: dict[str, Any]) -> Path:
         path = self._path(pod, volume, "empty-dir")
         if path.is_dir():
-            return path
+            return path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
         source = volume["emptyDir"] or {}
         if source.get("medium") == "Memory":
-            make_tmpfs(path, source.get("sizeLimit"))
+            make_memory_directory(path)
         else:
             path.mkdir()
         path.chmod(0o777)
         group = _fs_group(pod)
         if group is not None:
             _share_with(path, group)
-        return path
+        return path.resolve()
 
     def _path(self, pod: Object, volume: dict[str, Any], plugin: str) -> Path:
         return self.directory(uid_of(pod)) / f"kubernetes.io~{plugin}" / str(volume["name"])
@@ -167,5 +167,5 @@ def _share_with(path: Path, group: int) -> None:
 
 def _remove_tree(directory: Path) -> None:
     for path in directory.glob("kubernetes.io~empty-dir/*"):
-        discard_tmpfs(path)
+        discard_memory_directory(path)
     shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,105 @@
+"""Builds the parts of an agent from its configuration. The only module that names every part.
+
+Heavy and optional parts are imported where they are chosen: a simulated node needs no namespaces, a node without Docker
+no SDK.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from agent.network.pods import PodNetwork
+from agent.runtime.protocol import Runtime
+from minikube_py.aio.clock import Clock
+from minikube_py.client.informers import InformerSet
+from minikube_py.config.parts import AgentConfig
+from minikube_py.hostnet.protocol import HostSockets
+
+
+class Part(Protocol):
+    """Something with a beginning and an end."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+def make_runtime(config: AgentConfig, clock: Clock) -> Runtime:
+    """The container runtime that the configuration names."""
+    if config.runtime == "simulated":
+        from agent.runtime.simulated import SimulatedRuntime
+
+        return SimulatedRuntime(clock=clock)
+    if config.runtime == "process":
+        return _process_runtime(config, clock)
+    raise NotImplementedError(f"this agent has no {config.runtime!r} runtime")
+
+
+def _process_runtime(config: AgentConfig, clock: Clock) -> Runtime:
+    from agent.images.store import LocalImages
+    from agent.runtime.process.runtime import ProcessRuntime
+
+    if config.machine_socket is None:
+        raise ValueError("the process runtime needs machine_socket")
+    return ProcessRuntime(
+        machine_socket=config.machine_socket,
+        image_store=LocalImages(config.image_dir),
+        state_dir=config.state_dir,
+        node_name=config.node_name,
+        clock=clock,
+    )
+
+
+def make_network(config: AgentConfig) -> PodNetwork:
+    """The pod network of this node."""
+    from agent.network.node import NodeNetwork
+    from agent.network.pods import RoutedPodNetwork, SimulatedPodNetwork
+
+    if config.runtime == "simulated":
+        return SimulatedPodNetwork(config.pod_cidrs)
+    node = NodeNetwork(config.node_ips, config.pod_cidrs, config.network.service_cidrs)
+    return RoutedPodNetwork(node=node, state_dir=config.state_dir)
+
+
+def make_proxy(
+    config: AgentConfig, informers: InformerSet, host_sockets: HostSockets | None, clock: Clock
+) -> Any | None:
+    """The Service proxy; a simulated node has no traffic."""
+    if config.runtime == "simulated":
+        return None
+    from agent.proxy.service import ServiceProxy
+
+    return ServiceProxy(
+        informers=informers,
+        node_name=config.node_name,
+        node_ips=config.node_ips,
+        network=config.network,
+        host_sockets=host_sockets,
+        clock=clock,
+        mode=config.proxy_mode,
+    )
+
+
+def make_dns(config: AgentConfig, informers: InformerSet, host_sockets: HostSockets | None, clock: Clock) -> Any | None:
+    """The cluster's DNS on this node."""
+    if config.runtime == "simulated":
+        return None
+    from agent.dns.clusterdns import ClusterDNS
+
+    return ClusterDNS(
+        informers=informers,
+        network=config.network,
+        node_ips=config.node_ips,
+        host_sockets=host_sockets,
+        resolv_conf=config.host_resolv_conf,
+        clock=clock,
+    )
+
+
+def make_host_sockets(config: AgentConfig) -> Any | None:
+    """The vendor of host sockets, where the node's network is not the host's."""
+    if config.host_sockets is None:
+        return None
+    from minikube_py.hostnet.vended import VendedSockets
+
+    return VendedSockets(config.host_sockets)
