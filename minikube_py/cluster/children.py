@@ -16,7 +16,7 @@ from minikube_py.linux.fork import fork_into
 from minikube_py.linux.namespaces import CLONE_NEWNET, CLONE_NEWPID, setns
 from minikube_py.linux.process import die_with_parent, set_name
 
-_RESET_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE)
+_RESET_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from minikube_py.linux.namespaces import in_netns, new_netns
 from minikube_py.linux.netlink import Netlink
 
-#: A router address for every link, as container networks use it: no subnet is spent on point-to-point cables.
-GATEWAY = "169.254.1.1"
+#: A router address for every link: no subnet is spent on point-to-point cables. (169.254.1.1 is the pods' gateway.)
+GATEWAY = "169.254.0.1"
 _NODE_DEVICE = "eth0"
 #: Namespaces inherit the host's algorithm; BBR over veth was measured at a quarter of Reno's rate, and Reno is the one
 #: that every kernel has and lets anybody choose.
