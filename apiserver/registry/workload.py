@@ -85,8 +85,9 @@ def validate_replica_status(status: Fields, counts: tuple[str, ...], errors: Err
         nonnegative(status, name, "status", errors)
     total = status.get("replicas") or 0
     for name in counts:
-        if name != "unavailableReplicas" and (status.get(name) or 0) > total:
-            errors.append(invalid(f"status.{name}", status[name], _TOO_MANY))
+        count = status.get(name) or 0
+        if name != "unavailableReplicas" and count > total:
+            errors.append(invalid(f"status.{name}", count, _TOO_MANY))
     available = status.get("availableReplicas") or 0
     if available > (status.get("readyReplicas") or 0):
         errors.append(invalid("status.availableReplicas", available, f"cannot be greater than {ready}"))

@@ -71,7 +71,7 @@ def default_container(container: Fields) -> None:
         if source := variable.get("valueFrom"):
             _default_variable_source(source)
     for name in _PROBES:
-        if probe := container.get(name):
+        if (probe := container.get(name)) is not None:
             default_probe(probe)
     for handler in _lifecycle_handlers(container):
         default_http_get(handler)
