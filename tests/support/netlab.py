@@ -47,7 +47,7 @@ class Namespace:
     def _prepare(self) -> None:
         with Netlink() as netlink:
             netlink.link_up("lo")
-        for name in ("ip_forward", "conf/all/rp_filter", "conf/default/rp_filter"):
+        for name in ("ip_forward", "conf/all/rp_filter", "conf/default/rp_filter", "icmp_ratelimit"):
             with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
                 file.write("1" if name == "ip_forward" else "0")
 

@@ -106,9 +106,9 @@ def dispatch(name: str, identity: int, register: int) -> bytes:
     return lookup(name, identity, register, _VERDICT_REGISTER)
 
 
-def random_number(register: int, modulus: int) -> bytes:
-    """numgen random mod"""
-    return _expression("numgen", be32(1, register), be32(2, modulus), be32(3, _NUMGEN_RANDOM), be32(4, 0))
+def random_number(register: int, modulus: int, offset: int = 0) -> bytes:
+    """numgen random mod modulus offset"""
+    return _expression("numgen", be32(1, register), be32(2, modulus), be32(3, _NUMGEN_RANDOM), be32(4, offset))
 
 
 def remember(name: str, identity: int, key: int, data: int, timeout_ms: int) -> bytes:

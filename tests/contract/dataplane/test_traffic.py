@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agent.proxy.nftables.build import NftablesDataPlane
 from agent.proxy.plane import DataPlane
 from agent.proxy.table.table import RoutingTable
 from agent.proxy.table.views import Node
@@ -36,7 +37,11 @@ def userspace(clients: Clients) -> DataPlane:
     )
 
 
-PLANES: dict[str, Callable[[Clients], DataPlane]] = {"userspace": userspace}
+def nftables(clients: Clients) -> DataPlane:
+    return NftablesDataPlane(clients=clients, node_ips=(NODE_IP,), beside=userspace(clients))
+
+
+PLANES: dict[str, Callable[[Clients], DataPlane]] = {"userspace": userspace, "nftables": nftables}
 
 
 class Rig:
