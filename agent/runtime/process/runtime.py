@@ -89,8 +89,9 @@ class ProcessRuntime:
             await self._clock.sleep(backoff.next())
 
     async def stop(self) -> None:
-        await self._tasks.close()
         self._client.close()
+        await self._tasks.close()
+        self._client.close()  # a reconnection may have been under way
         for streams in [*self._commands.values(), *(each for group in self._attached.values() for each in group)]:
             await streams.close()
 
