@@ -86,7 +86,11 @@ def _shares_kind(subresource: Subresource) -> bool:
 
 
 def _check_scope(resource: Resource, info: RequestInfo) -> None:
-    """A namespaced object has its namespace in the URL; a cluster-scoped one has none."""
+    """A namespaced object has its namespace in the URL, a cluster-scoped one has none; only objects are changed."""
+    if info.verb in ("update", "patch") and not info.name:
+        raise MethodNotAllowed()
+    if info.verb == "create" and info.name and not info.subresource:
+        raise MethodNotAllowed()
     if not resource.namespaced:
         if info.namespace and info.plural != "namespaces":
             raise unknown_resource()

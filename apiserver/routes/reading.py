@@ -23,13 +23,19 @@ from apiserver.store.selection import Selection
 from apiserver.store.store import Store
 from minikube_py.api.errors import BadRequest, Gone
 from minikube_py.api.selectors import parse_field_selector, parse_label_selector
+from minikube_py.api.types import Object
 
 #: Lists above this many bytes are streamed, and compressed for clients that accept it (upstream's own threshold).
 LARGE = 128 * 1024
 #: What is written before other requests get their turn: about 2 ms of work.
 SLICE = 256 * 1024
 
-EXPIRED = "The provided continue parameter is too old to display a consistent list result."
+EXPIRED = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
 
 
 def selection_of(served: Served, namespace: str, options: ListOptions) -> Selection:
@@ -99,7 +105,18 @@ def read_page(served: Served, selection: Selection, options: ListOptions, curren
         if not options.continue_token:
             raise
         fresh = encode_continue(query.after, -1)
-        raise Gone(EXPIRED, details={"continue": fresh}) from None
+        raise ExpiredPage(fresh) from None
+
+
+class ExpiredPage(Gone):
+    """The snapshot of a paged list is compacted; ``fresh`` goes on from the same key, at the newest revision."""
+
+    def __init__(self, fresh: str) -> None:
+        super().__init__(EXPIRED)
+        self.fresh = fresh
+
+    def to_status(self) -> Object:
+        return super().to_status() | {"metadata": {"continue": self.fresh}}
 
 
 def list_metadata(page: Page) -> bytes:
