@@ -11,6 +11,11 @@ from agent.proxy.table.table import Changes
 class DataPlane(Protocol):
     """Carries the routing table out. All calls come from the agent's loop."""
 
+    @property
+    def name(self) -> str:
+        """As ``--proxy-mode`` calls it."""
+        ...
+
     def start(self) -> None:
         """Begins to serve. Raises OSError where this machine cannot."""
         ...

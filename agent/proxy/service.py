@@ -13,11 +13,10 @@ import resource
 from typing import Any
 
 from agent.proxy.health import HEALTHZ_PORT, HealthServers, ProxyHealth
-from agent.proxy.plane import DataPlane
+from agent.proxy.planes import choose_planes
 from agent.proxy.table.render import render_route
 from agent.proxy.table.table import Changes, RoutingTable
 from agent.proxy.table.views import SERVICE_NAME_LABEL, Node
-from agent.proxy.userspace.build import UserspaceDataPlane
 from agent.proxy.userspace.clients import Clients
 from minikube_py.aio.clock import Clock
 from minikube_py.aio.tasks import TaskSet
@@ -55,11 +54,11 @@ class ServiceProxy:
     ) -> None:
         loopback = tuple("::1" if ":" in ip else "127.0.0.1" for ip in node_ips)
         addresses = tuple(dict.fromkeys(node_ips + loopback))
-        self._mode = mode
         self._table = RoutingTable(Node(node_name, addresses, host_addresses=loopback if host_sockets else ()))
         own = (*node_ips, *_LOOPBACKS, *_POD_GATEWAYS, *network.service_cidrs)
         clients = Clients(pod_cidrs=network.pod_cidrs, node_addresses=own)
-        self._plane: DataPlane = UserspaceDataPlane(
+        self._plane, self._second_choice = choose_planes(
+            mode,
             clients=clients,
             host_sockets=host_sockets,
             clock=clock,
@@ -79,9 +78,12 @@ class ServiceProxy:
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
-        """Begins to serve; the first application of the table follows when the informers have synced."""
+        """Begins to serve; the first application of the table follows when the informers have synced.
+
+        Raises OSError where the mode that was asked for does not work here.
+        """
         _raise_descriptor_limit()
-        self._plane.start()
+        self._start_plane()
         await self._servers.start()
         self._unsubscribe = [
             self._services.subscribe(self._on_service),
@@ -117,7 +119,7 @@ class ServiceProxy:
         return {
             "node": self._table.node.name,
             "zone": self._table.node.zone,
-            "mode": self._mode,
+            "mode": self._plane.name,
             "synced": self.synced,
             "routes": routes,
             "shadowed": [render_route(route) for route in self._table.shadowed()],
@@ -127,6 +129,16 @@ class ServiceProxy:
             },
             "healthProblems": {str(port): text for port, text in self._servers.problems.items()},
         }
+
+    def _start_plane(self) -> None:
+        try:
+            self._plane.start()
+        except OSError as error:
+            if self._second_choice is None:
+                raise
+            _log.info("nftables is not to be had (%s): proxying in userspace", error)
+            self._plane = self._second_choice
+            self._plane.start()
 
     def _on_service(self, old: Object | None, new: Object | None) -> None:
         self._take(self._table.service_changed(old, new))

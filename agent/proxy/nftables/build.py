@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 class NftablesDataPlane:
     """See DataPlane. ``beside`` carries front ends on the host and on loopback addresses."""
 
+    name = "nftables"
+
     def __init__(self, *, clients: Clients, node_ips: tuple[str, ...], beside: DataPlane) -> None:
         self._clients = clients
         self._node_ips = node_ips
@@ -32,19 +34,27 @@ class NftablesDataPlane:
 
     def start(self) -> None:
         """See DataPlane. Raises OSError where nf_tables is not to be had."""
-        self._netfilter = Netfilter()
+        try:
+            self._netfilter = Netfilter()
+            self._install(self._netfilter)
+        except OSError:
+            if self._netfilter is not None:
+                self._netfilter.close()
+            raise
+        self._beside.start()
+
+    def _install(self, netfilter: Netfilter) -> None:
         for ip in self._node_ips:
             family = family_of(ip)
             number = nf.IPV4 if family == "IPv4" else nf.IPV6
             table = FamilyTable(
                 Family(number, packed_address(ip)),
-                self._netfilter,
+                netfilter,
                 pods=_of_family(self._clients.pod_cidrs, family),
                 own=_of_family(self._clients.node_addresses, family),
             )
             table.install()
             self._tables[family] = table
-        self._beside.start()
 
     def apply(self, changes: Changes) -> None:
         """See DataPlane."""

@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 class UserspaceDataPlane:
     """See DataPlane. ``keep_sources`` prepares the network namespace for transparent sockets."""
 
+    name = "userspace"
+
     def __init__(
         self,
         *,

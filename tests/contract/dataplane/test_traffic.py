@@ -205,7 +205,7 @@ def test_source_ranges_drop_everybody_else(rig: Rig) -> None:
 
 @pytest.mark.parametrize("protocol", ["TCP", "UDP"])
 def test_client_ip_affinity(rig: Rig, protocol: str) -> None:
-    config = {"clientIP": {"timeoutSeconds": 1}}
+    config = {"clientIP": {"timeoutSeconds": 2}}
     web = service("web", ports=[port(80, protocol=protocol)], sessionAffinity="ClientIP", sessionAffinityConfig=config)
     rig.put(web, pods("b", "c", protocol=protocol))
     first = rig.ask("a", protocol=protocol)[0]
@@ -217,7 +217,7 @@ def test_client_ip_affinity(rig: Rig, protocol: str) -> None:
     assert rig.ask("a", protocol=protocol)[0] == other
     seen = set()
     for _ in range(8):
-        time.sleep(1.1)  # the affinity itself is what passes here
+        time.sleep(2.1)  # the affinity itself is what passes here
         seen.add(rig.ask("a", protocol=protocol)[0])
         if len(seen) == 2:
             return
