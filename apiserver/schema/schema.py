@@ -82,7 +82,7 @@ class Schema:
     def __init__(self, model: Model) -> None:
         self.model = model
         self._decoders = TypedDecoders(model)
-        self._completer = Completer(model)
+        self.completer = Completer(model)
         self._protobuf = ProtobufCodec(model)
 
     @classmethod
@@ -117,7 +117,7 @@ class Schema:
         want = _as_kind(expected)
         name = self.model.kind(*want)
         if name is not None:
-            self._completer.complete(name, obj)
+            self.completer.complete(name, obj)
 
     def prune(self, obj: Object, expected: Resource | Kind) -> tuple[Object, list[str]]:
         """The minimal form and the unknown fields, without a word about kinds. Raises DecodeError on wrong types."""

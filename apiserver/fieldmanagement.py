@@ -1,0 +1,87 @@
+"""Field management joined to the write path: who wrote is read from the request, what they wrote from the objects.
+
+The rules are in ``apiserver.schema.managedfields``; this module only knows both sides.
+"""
+
+from __future__ import annotations
+
+from apiserver.routes.bodies import validation_of
+from apiserver.routes.options import WriteOptions
+from apiserver.routes.writing import WriteRequest
+from apiserver.schema import yamltext
+from apiserver.schema.managedfields.manager import Author, FieldManagement
+from apiserver.schema.schema import FieldValidation, Schema
+from minikube_py.api.errors import BadRequest
+from minikube_py.api.meta import format_time
+from minikube_py.api.resources import Resource
+from minikube_py.api.types import Object
+
+#: Subresources whose writes upstream does not follow: they go past the field manager.
+_UNFOLLOWED = ("binding", "finalize")
+
+
+class FieldTracker:
+    """Follows every write, and applies configurations: the two hooks of the write path."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._fields = FieldManagement(schema.model, schema.completer)
+
+    def track(self, new: Object, old: Object | None, request: WriteRequest) -> None:
+        """Set the managedFields of ``new`` in place. An apply has set them already."""
+        resource = request.served.collection.resource
+        if request.apply:
+            if old is not None:
+                self._fields.settle(old, new)
+        elif request.subresource in _UNFOLLOWED and old is not None:
+            kept = old["metadata"].get("managedFields")
+            if kept:
+                new["metadata"]["managedFields"] = kept
+        else:
+            name = self._schema.model.of_resource(resource).name
+            self._fields.update(name, old, new, _author(request, resource), reset=_reset(request, resource))
+
+    def apply(self, present: Object | None, body: bytes, request: WriteRequest, options: WriteOptions) -> Object:
+        """Server-side apply. Raises BadRequest, Conflict, OtherStatus."""
+        resource = request.served.resource
+        config = self._read(body, request, options)
+        applied = self._fields.apply(
+            self._schema.model.of_resource(resource).name,
+            present,
+            config,
+            _author(request, resource),
+            force=options.force,
+            reset=_reset(request, resource),
+        )
+        return self._schema.decode(applied, resource, FieldValidation.IGNORE).object
+
+    def _read(self, body: bytes, request: WriteRequest, options: WriteOptions) -> Object:
+        try:
+            config, repeated = yamltext.parse(body)
+        except yamltext.YAMLProblem as problem:
+            raise BadRequest(f"error decoding YAML: {problem}") from None
+        if not isinstance(config, dict):
+            raise BadRequest("error decoding YAML: json: cannot unmarshal into Go value of type map[string]interface {}")
+        mode = validation_of(options)
+        if repeated and mode is not FieldValidation.IGNORE:
+            text = "yaml: unmarshal errors:\n  " + "\n  ".join(repeated)
+            if mode is FieldValidation.STRICT:
+                raise BadRequest(f"error strict decoding YAML: error converting YAML to JSON: {text}")
+            request.warn([f"error converting YAML to JSON: {text}"])
+        return config
+
+
+def _author(request: WriteRequest, resource: Resource) -> Author:
+    return Author(
+        manager=request.manager,
+        api_version=resource.api_version,
+        time=format_time(request.now),
+        subresource=request.subresource,
+    )
+
+
+def _reset(request: WriteRequest, resource: Resource) -> tuple[str, ...]:
+    """What cannot be set here: status through the main path, spec through the status path."""
+    if request.subresource == "status":
+        return ("spec",)
+    return ("status",) if not request.subresource and resource.subresource("status") else ()

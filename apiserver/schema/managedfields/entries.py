@@ -1,0 +1,127 @@
+"""``metadata.managedFields`` as a table of managers, and back.
+
+A manager is named by who, how, in which version and through which subresource; its time is not part of the name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from apiserver.schema.managedfields.fieldsets import FieldSet, union
+
+APPLY, UPDATE = "Apply", "Update"
+#: How many managers that update (rather than apply) are kept apart, and who the older ones become.
+MOST_UPDATERS = 10
+ANCIENT = "ancient-changes"
+
+
+class Manager(NamedTuple):
+    """Who a set of fields belongs to. An applier has no version: it is one manager whatever version it applies."""
+
+    name: str
+    operation: str
+    api_version: str = ""
+    subresource: str = ""
+
+    def describe(self) -> str:
+        """As conflicts name it: ``"kubectl" using apps/v1``."""
+        text = f'"{self.name}"'
+        if self.subresource:
+            text += f' with subresource "{self.subresource}"'
+        return f"{text} using {self.api_version}" if self.operation == UPDATE else text
+
+
+class Managed(NamedTuple):
+    """What a manager has: a set of paths, in the terms of a version, since a time."""
+
+    fields: FieldSet
+    api_version: str
+    time: str = ""
+
+
+@dataclass(slots=True)
+class ManagerTable:
+    """The managers of an object. Changed in place; the sets themselves never are."""
+
+    entries: dict[Manager, Managed] = field(default_factory=dict)
+
+    def put(self, manager: Manager, managed: Managed) -> None:
+        """Set what a manager has; a manager that has nothing is forgotten."""
+        if managed.fields is None:
+            self.entries.pop(manager, None)
+        else:
+            self.entries[manager] = managed
+
+    def keep(self, manager: Manager, fields: FieldSet) -> None:
+        """Change the fields of a manager and nothing else of it."""
+        self.put(manager, self.entries[manager]._replace(fields=fields))
+
+
+class BadEntries(ValueError):
+    """The managedFields given are not well-formed."""
+
+
+def read_entries(given: Any) -> ManagerTable:
+    """The table in a managedFields list. Raises BadEntries."""
+    table = ManagerTable()
+    for entry in given or ():
+        operation = entry.get("operation")
+        if operation not in (APPLY, UPDATE) or entry.get("fieldsType", "FieldsV1") != "FieldsV1":
+            raise BadEntries(f"unexpected managed fields entry: {operation}")
+        fields = entry.get("fieldsV1")
+        if fields is not None and not isinstance(fields, dict):
+            raise BadEntries("fieldsV1 is not an object")
+        version = entry.get("apiVersion") or ""
+        name = Manager(
+            entry.get("manager") or "",
+            operation,
+            version if operation == UPDATE else "",
+            entry.get("subresource") or "",
+        )
+        table.put(name, Managed(fields or None, version, entry.get("time") or ""))
+    return table
+
+
+def write_entries(table: ManagerTable) -> list[dict[str, Any]]:
+    """The managedFields list: appliers first, then by time and name, as upstream orders it."""
+    ordered = sorted(
+        table.entries.items(), key=lambda row: (row[0].operation, row[1].time, row[0].name, row[1].api_version)
+    )
+    return [_entry(manager, managed) for manager, managed in ordered]
+
+
+def _entry(manager: Manager, managed: Managed) -> dict[str, Any]:
+    entry: dict[str, Any] = {"manager": manager.name, "operation": manager.operation, "apiVersion": managed.api_version}
+    if managed.time:
+        entry["time"] = managed.time
+    entry["fieldsType"] = "FieldsV1"
+    entry["fieldsV1"] = managed.fields or {}
+    if manager.subresource:
+        entry["subresource"] = manager.subresource
+    return entry
+
+
+def cap_updaters(table: ManagerTable) -> None:
+    """Fold the oldest updaters into one manager per version where there are more than ten of them."""
+    updaters = [row for row in table.entries.items() if row[0].operation == UPDATE]
+    surplus = len(updaters) - MOST_UPDATERS
+    if surplus <= 0:
+        return
+    updaters.sort(key=lambda row: (row[1].time, row[0]))
+    first: dict[str, Manager] = {}
+    for manager, managed in updaters:
+        if surplus <= 0:
+            return
+        version = managed.api_version
+        if version not in first:
+            first[version] = manager
+            continue
+        bucket = Manager(ANCIENT, UPDATE, version)
+        if bucket not in table.entries:
+            table.entries[bucket] = table.entries.pop(first[version])
+        fields = union(table.entries[bucket].fields, managed.fields)
+        if manager != bucket:
+            del table.entries[manager]
+        table.entries[bucket] = Managed(fields, version, managed.time)
+        surplus -= 1

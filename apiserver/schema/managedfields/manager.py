@@ -1,0 +1,316 @@
+"""Field management: what a write changes belongs to its writer; what an applier no longer names is removed.
+
+``update`` follows a write of any other kind; ``apply`` is server-side apply. Semantics:
+https://kubernetes.io/docs/reference/using-api/server-side-apply/ and ``apimachinery/pkg/util/managedfields``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from apiserver.schema.complete import Completer
+from apiserver.schema.managedfields.atoms import Atom, Atoms
+from apiserver.schema.managedfields.checking import problems, summary
+from apiserver.schema.managedfields.comparing import compare, named_paths
+from apiserver.schema.managedfields.entries import (
+    APPLY,
+    UPDATE,
+    BadEntries,
+    Managed,
+    Manager,
+    ManagerTable,
+    cap_updaters,
+    read_entries,
+    write_entries,
+)
+from apiserver.schema.managedfields.fieldsets import (
+    FieldSet,
+    difference,
+    intersection,
+    path_text,
+    paths,
+    union,
+    without,
+)
+from apiserver.schema.managedfields.merging import merge, remove, with_named_fields
+from apiserver.schema.model import Model
+from minikube_py.api.errors import BadRequest, Cause, Conflict, OtherStatus
+from minikube_py.api.types import Object
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+BEFORE_FIRST_APPLY = "before-first-apply"
+_LONGEST_ANNOTATION = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who writes, in which version, through which subresource, when (RFC 3339)."""
+
+    manager: str
+    api_version: str
+    time: str
+    subresource: str = ""
+
+    def as_manager(self, operation: str) -> Manager:
+        version = self.api_version if operation == UPDATE else ""
+        return Manager(self.manager or "unknown", operation, version, self.subresource)
+
+
+class FieldManagement:
+    """Keeps managedFields for every kind of a model."""
+
+    def __init__(self, model: Model, completer: Completer) -> None:
+        self._atoms = Atoms(model)
+        self._completer = completer
+        self._blank: dict[str, Object] = {}
+
+    def update(self, name: str, old: Object | None, new: Object, author: Author, *, reset: Iterable[str] = ()) -> None:
+        """Give the author what ``new`` (in wire form) changes of ``old``; sets ``new``'s managedFields in place.
+
+        ``old`` is None for a create. ``reset`` names top-level fields that this path cannot set. An object without
+        managers is not followed until somebody applies to it.
+        """
+        meta = new["metadata"]
+        given = meta.pop("managedFields", None)
+        present = (old.get("metadata") or {}).get("managedFields") if old is not None else None
+        table = _table(given, present, from_live=bool(author.subresource))
+        if old is not None and not table.entries:
+            return
+        atom = self._atoms.root(name)
+        changed, removed = compare(atom, self._zero(name) if old is None else old, new)
+        for field in reset:
+            changed, removed = without(changed, f"f:{field}"), without(removed, f"f:{field}")
+        if changed is None and removed is None:
+            kept = present if given is None or author.subresource else write_entries(table)
+            if kept:
+                meta["managedFields"] = present if kept == present else kept
+            return
+        _take(table, author.as_manager(UPDATE), Managed(changed, author.api_version, author.time), removed)
+        cap_updaters(table)
+        if table.entries:
+            meta["managedFields"] = write_entries(table)
+
+    def settle(self, old: Object, new: Object) -> None:
+        """Undo a change of nothing but times: applying what is already there writes nothing (in place)."""
+        before, after = old["metadata"].get("managedFields"), new["metadata"].get("managedFields")
+        if not before or not after or len(before) != len(after) or before == after:
+            return
+        if [_timeless(entry) for entry in before] != [_timeless(entry) for entry in after]:
+            return
+        if {**new, "metadata": {**new["metadata"], "managedFields": before}} == old:
+            new["metadata"]["managedFields"] = before
+
+    def apply(
+        self, name: str, live: Object | None, config: Object, author: Author, *, force: bool, reset: Iterable[str] = ()
+    ) -> Object:
+        """The object after applying ``config``: merged, pruned of what the author dropped, with its managedFields.
+
+        ``live`` (None where the object is to be created) is left as it is. ``reset`` names top-level fields that this
+        path cannot set. Raises Conflict for fields of others (unless ``force``), OtherStatus (500, as upstream) for a
+        configuration that does not fit the schema.
+        """
+        self._check(name, config, author)
+        atom = self._atoms.root(name)
+        present = live if live is not None else self._zero(name)
+        table = self._table_before_apply(name, live, author)
+        attempt = _Apply(atom, present, config, author, tuple(reset))
+        conflicts = [] if force else attempt.conflicts(table)
+        if conflicts and author.manager == "kubectl":
+            allowed = self._allowed_by_last_applied(atom, present, author)
+            conflicts = [(manager, path) for manager, path in conflicts if not _has(allowed, path)]
+        if conflicts:
+            raise _conflict_error(conflicts)
+        result = attempt.result(table)
+        _update_last_applied(result, config, author)
+        result["metadata"]["managedFields"] = write_entries(table)
+        return result
+
+    def _check(self, name: str, config: Object, author: Author) -> None:
+        version = config.get("apiVersion")
+        if version != author.api_version:
+            raise BadRequest(
+                "Incorrect version specified in apply patch. "
+                f"Specified patch version: {version or ''}, expected: {author.api_version}"
+            )
+        meta = config.get("metadata")
+        if isinstance(meta, dict) and meta.get("managedFields") is not None:
+            raise BadRequest("metadata.managedFields must be nil")
+        found = problems(self._atoms.root(name), config)
+        if found:
+            raise OtherStatus(
+                f"failed to create typed patch object ({_identity(config)}): {summary(found)}", code=500, reason=""
+            )
+
+    def _zero(self, name: str) -> Object:
+        """The wire form of an object in which nothing is set."""
+        if name not in self._blank:
+            blank: Object = {}
+            self._completer.complete(name, blank)
+            self._blank[name] = blank
+        return self._blank[name]
+
+    def _table_before_apply(self, name: str, live: Object | None, author: Author) -> ManagerTable:
+        if live is None:
+            return ManagerTable()
+        present = (live.get("metadata") or {}).get("managedFields")
+        table = _table(None, present, from_live=True)
+        if not table.entries:
+            earlier, _ = compare(self._atoms.root(name), self._zero(name), live)
+            manager = Manager(BEFORE_FIRST_APPLY, UPDATE, author.api_version)
+            table.put(manager, Managed(earlier, author.api_version, author.time))
+        return table
+
+    def _allowed_by_last_applied(self, atom: Atom, live: Object, author: Author) -> FieldSet:
+        """Fields that kubectl's client-side apply set and nobody changed since: kubectl may take them over."""
+        annotation = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
+        try:
+            earlier = orjson.loads(annotation or "")
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(earlier, dict) or earlier.get("apiVersion") != author.api_version or problems(atom, earlier):
+            return None
+        changed, removed = compare(atom, earlier, live)
+        return difference(difference(named_paths(atom, earlier), changed), removed)
+
+
+class _Apply:
+    """One application of a configuration: what it merges to, whom it touches, what it leaves."""
+
+    def __init__(self, atom: Atom, live: Object, config: Object, author: Author, reset: tuple[str, ...]) -> None:
+        self._atom = atom
+        self._live = live
+        self._config = _without_reset(config, reset)
+        self._author = author
+        self._me = author.as_manager(APPLY)
+        self._mine = named_paths(atom, self._config)
+        self._outcome: Any = None
+
+    def conflicts(self, table: ManagerTable) -> list[tuple[Manager, tuple[str, ...]]]:
+        """What others own and this configuration would change."""
+        changed, _ = compare(self._atom, self._live, self._merged(table))
+        return [
+            (manager, path)
+            for manager, managed in sorted(table.entries.items())
+            if manager != self._me
+            for path in sorted(paths(intersection(managed.fields, changed)))
+        ]
+
+    def result(self, table: ManagerTable) -> Object:
+        """The object afterwards; the table is brought up to date."""
+        merged: Object = self._merged(table)
+        changed, removed = compare(self._atom, self._live, merged)
+        for manager, managed in list(table.entries.items()):
+            if manager != self._me:
+                table.keep(manager, difference(difference(managed.fields, changed), removed))
+        table.put(self._me, Managed(self._mine, self._author.api_version, self._author.time))
+        result = dict(merged)
+        result["metadata"] = dict(result.get("metadata") or {})
+        return result
+
+    def _merged(self, table: ManagerTable) -> Any:
+        if self._outcome is None:
+            merged = merge(self._atom, self._live, self._config)
+            last = table.entries.get(self._me)
+            self._outcome = merged if last is None else self._pruned(merged, last.fields, table)
+        return self._outcome
+
+    def _pruned(self, merged: Any, last: FieldSet, table: ManagerTable) -> Any:
+        """Without what the author owned before and names no longer, unless somebody else owns it."""
+        dropped = with_named_fields(self._atom, last)
+        first = remove(self._atom, merged, dropped) or {}
+        owned: FieldSet = self._mine
+        for manager, managed in table.entries.items():
+            if manager != self._me:
+                owned = union(owned, managed.fields)
+        whole = with_named_fields(self._atom, named_paths(self._atom, merged))
+        left = with_named_fields(self._atom, named_paths(self._atom, first))
+        kept = union(left, with_named_fields(self._atom, owned))
+        second = remove(self._atom, merged, difference(whole, kept)) or {}
+        left = with_named_fields(self._atom, named_paths(self._atom, second))
+        return remove(self._atom, merged, intersection(difference(whole, left), dropped)) or {}
+
+
+def _without_reset(config: Object, reset: tuple[str, ...]) -> Object:
+    return {key: value for key, value in config.items() if key not in reset} if reset else config
+
+
+def _table(given: Any, present: Any, *, from_live: bool) -> ManagerTable:
+    """The managers to start from: those in the request where it brings well-formed ones, else those of the object."""
+    if not from_live and given is not None:
+        if given == [{}]:
+            return ManagerTable()
+        try:
+            table = read_entries(given)
+        except BadEntries:
+            table = ManagerTable()
+        if table.entries:
+            return table
+    try:
+        return read_entries(present)
+    except BadEntries:
+        return ManagerTable()
+
+
+def _take(table: ManagerTable, me: Manager, mine: Managed, removed: FieldSet) -> None:
+    """Give ``me`` what it changed; take that and what is gone from everybody."""
+    for manager, managed in list(table.entries.items()):
+        kept = difference(difference(managed.fields, mine.fields), removed)
+        if kept is not managed.fields:
+            table.keep(manager, kept)
+    if mine.fields is not None:
+        before = table.entries.get(me)
+        table.put(me, mine._replace(fields=union(mine.fields, before.fields if before else None)))
+
+
+def _timeless(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "time"}
+
+
+def _has(whole: FieldSet, path: tuple[str, ...]) -> bool:
+    node = whole
+    for element in path:
+        node = (node or {}).get(element)
+        if node is None:
+            return False
+    return node is not None and (not node or "." in node)
+
+
+def _identity(config: Object) -> str:
+    meta = config.get("metadata")
+    meta = meta if isinstance(meta, dict) else {}
+    kind = f"{config.get('apiVersion') or ''}, Kind={config.get('kind') or ''}"
+    return f"{meta.get('namespace') or ''}/{meta.get('name') or ''}; {kind}"
+
+
+def _conflict_error(conflicts: list[tuple[Manager, tuple[str, ...]]]) -> Conflict:
+    causes = [
+        Cause("FieldManagerConflict", f"conflict with {manager.describe()}", path_text(path))
+        for manager, path in conflicts
+    ]
+    if len(conflicts) == 1:
+        return Conflict(f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}", causes=causes)
+    lines: list[str] = []
+    for manager in dict.fromkeys(manager for manager, _ in conflicts):
+        lines.append(f"conflicts with {manager.describe()}:")
+        lines += [f"- {path_text(path)}" for other, path in conflicts if other == manager]
+    return Conflict(f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines), causes=causes)
+
+
+def _update_last_applied(result: Object, config: Object, author: Author) -> None:
+    """kubectl's server-side apply keeps the annotation of its client-side apply current, where it is there."""
+    annotations = result["metadata"].get("annotations") or {}
+    if author.manager != "kubectl" or LAST_APPLIED not in annotations:
+        return
+    meta = config.get("metadata") or {}
+    bare = {**config, "metadata": {**meta}}
+    if "annotations" in meta:
+        bare["metadata"]["annotations"] = {
+            key: text for key, text in meta["annotations"].items() if key != LAST_APPLIED
+        }
+    text = orjson.dumps(bare, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE).decode()
+    if len(text) <= _LONGEST_ANNOTATION:
+        result["metadata"]["annotations"] = {**annotations, LAST_APPLIED: text}
