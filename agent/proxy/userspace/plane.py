@@ -61,7 +61,7 @@ class UserspacePlane:
             if route is not None and is_served(route):
                 self._wanted[frontend] = route
             else:
-                self._drop(frontend, gone=route is None)
+                self._drop(frontend, route)
         for frontend, route in changes.items():  # after the drops: an address may have changed hands
             if route is not None and frontend in self._wanted:
                 self._serve(frontend, route)
@@ -112,10 +112,11 @@ class UserspacePlane:
         except OSError as error:
             _log.warning("cannot filter clients of %s: %s", route.frontend, error)
 
-    def _drop(self, frontend: Frontend, *, gone: bool) -> None:
-        route = self._wanted.pop(frontend, None)
-        if route is not None and gone and route.kind is Kind.CLUSTER_IP:
-            self._services.balancer.forget(route.port)
+    def _drop(self, frontend: Frontend, route: Route | None) -> None:
+        """No longer serves ``frontend``: its Service is gone (``route`` None), or has no endpoint any more."""
+        old = self._wanted.pop(frontend, None)
+        if old is not None and route is None and old.kind is Kind.CLUSTER_IP:
+            self._services.balancer.forget(old.port)
         self._problems.pop(frontend, None)
         self._backoff.reset(frontend)
         timer = self._retries.pop(frontend, None)
@@ -123,6 +124,8 @@ class UserspacePlane:
             timer.cancel()
         front = self._bound.pop(frontend, None)
         if front is not None:
+            if route is not None:
+                front.update(route)  # whoever is in the accept queue must not reach a removed endpoint
             front.close()
             self._draining.append(front)
 

@@ -89,10 +89,10 @@ async def test_from_watch_event_to_answer() -> None:
         await until(lambda: proxy.synced)
         api.put(resources.SERVICES, service("web", ip="127.10.0.1", ports=[port(number)]))
         api.put(resources.ENDPOINTSLICES, slice_for(server))
-        await until(lambda: proxy.table()["routes"] and proxy.table()["routes"][0]["endpoints"])
+        await until(lambda: proxy.synced and proxy.table()["routes"] and proxy.table()["routes"][0]["endpoints"])
         assert await ask("127.10.0.1", number) == b"hello"
         api.put(resources.ENDPOINTSLICES, slice_for(server, ready=False))
-        await until(lambda: not proxy.table()["routes"][0]["endpoints"])
+        await until(lambda: proxy.synced and not proxy.table()["routes"][0]["endpoints"])
         with pytest.raises(ConnectionRefusedError):
             await ask("127.10.0.1", number)
 
@@ -108,7 +108,7 @@ async def test_node_ports_are_on_every_node_address_and_on_the_host() -> None:
         for ip in ("127.11.0.1", "127.0.0.1", "127.99.0.1"):
             assert await ask(ip, node_port) == b"hello"
         api.put(resources.SERVICES, service("web", **spec | {"type": "ClusterIP", "ports": [port(number)]}))
-        await until(lambda: len(proxy.table()["routes"]) == 1)
+        await until(lambda: proxy.synced and len(proxy.table()["routes"]) == 1)
         for ip in ("127.11.0.1", "127.99.0.1"):
             with pytest.raises(ConnectionRefusedError):
                 await ask(ip, node_port)
