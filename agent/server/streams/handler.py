@@ -9,10 +9,16 @@ from aiohttp import web
 
 from agent.runtime.protocol import Runtime, RuntimeFault, Streams
 from agent.server.pods import PodDirectory, pod_of, running_container
+from agent.server.spdy.carriers import WebSocketCarrier
+from agent.server.streams.channels import Channels, ClientGone
 from agent.server.streams.command import CommandOptions, CommandSession, command_options
 from agent.server.streams.portchannels import SUBPROTOCOLS as PORT_SUBPROTOCOLS
 from agent.server.streams.portchannels import ChannelForward
-from agent.server.streams.relay import Connection
+from agent.server.streams.relay import Connection, Dial
+from agent.server.streams.spdycommand import PROTOCOLS as SPDY_PROTOCOLS
+from agent.server.streams.spdycommand import SpdyChannels, accept_spdy, is_spdy
+from agent.server.streams.spdyforward import PROTOCOLS as SPDY_PORT_PROTOCOLS
+from agent.server.streams.spdyforward import TUNNEL_SUBPROTOCOL, SpdyForward
 from agent.server.streams.websocket import SUBPROTOCOLS, WebSocketChannels, accept, is_websocket
 from minikube_py.api.meta import name_of, uid_of
 
@@ -52,19 +58,22 @@ class StreamHandlers:
         options = command_options(request.query)
         if not (options.stdin or options.stdout or options.stderr):
             raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
-        if not is_websocket(request):
-            raise web.HTTPBadRequest(text="unable to upgrade: missing upgrade headers in request")
+        if not is_websocket(request) and not is_spdy(request):
+            raise _no_upgrade()
         try:
             streams = await begin(options)
         except (RuntimeFault, OSError) as fault:
             raise web.HTTPInternalServerError(text=f"error executing command in container: {fault}") from fault
         try:
-            socket = await accept(request, SUBPROTOCOLS)
+            channels, response = await _channels(request, options)
         except BaseException:
             await streams.close()
             raise
-        await CommandSession(streams, WebSocketChannels(socket), options).run()
-        return socket
+        if channels is None:
+            await streams.close()
+        else:
+            await CommandSession(streams, channels, options).run()
+        return response
 
     async def port_forward(self, request: web.Request) -> web.StreamResponse:
         """/portForward/{namespace}/{pod}[/{uid}]"""
@@ -76,12 +85,44 @@ class StreamHandlers:
         async def dial(port: int) -> Connection:
             return await self._runtime.port_forward(sandbox, port)
 
+        if is_spdy(request):
+            connection, response = await accept_spdy(request, SPDY_PORT_PROTOCOLS)
+            await SpdyForward(connection, dial=dial, pod=name_of(pod)).run()
+            return response
         if not is_websocket(request):
-            raise web.HTTPBadRequest(text="unable to upgrade: missing upgrade headers in request")
-        ports = _ports(request)
-        socket = await accept(request, PORT_SUBPROTOCOLS)
-        await ChannelForward(WebSocketChannels(socket), ports, dial=dial, pod=name_of(pod)).run()
+            raise _no_upgrade()
+        return await _forward_in_websocket(request, dial, name_of(pod))
+
+
+async def _forward_in_websocket(request: web.Request, dial: Dial, pod: str) -> web.StreamResponse:
+    """SPDY inside the WebSocket where the client offers that, else plain channels."""
+    if TUNNEL_SUBPROTOCOL in request.headers.get("Sec-WebSocket-Protocol", ""):
+        socket = await accept(request, (TUNNEL_SUBPROTOCOL,))
+        await SpdyForward(WebSocketCarrier(socket), dial=dial, pod=pod).run()
         return socket
+    ports = _ports(request)
+    socket = await accept(request, PORT_SUBPROTOCOLS)
+    await ChannelForward(WebSocketChannels(socket), ports, dial=dial, pod=pod).run()
+    return socket
+
+
+async def _channels(request: web.Request, options: CommandOptions) -> tuple[Channels | None, web.StreamResponse]:
+    """The client's channels; None where it left before they were all open."""
+    if is_websocket(request):
+        socket = await accept(request, SUBPROTOCOLS)
+        return WebSocketChannels(socket), socket
+    connection, response = await accept_spdy(request, SPDY_PROTOCOLS)
+    channels = SpdyChannels(connection, options)
+    try:
+        await channels.ready()
+    except (TimeoutError, ClientGone):
+        await channels.close()
+        return None, response
+    return channels, response
+
+
+def _no_upgrade() -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(text="unable to upgrade: missing upgrade headers in request")
 
 
 def _ports(request: web.Request) -> list[int]:
