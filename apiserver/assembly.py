@@ -13,6 +13,7 @@ from apiserver.auth.nodes import NodeAuthorizer
 from apiserver.auth.rbac import RBAC
 from apiserver.auth.tokens import ServiceAccountTokens, SigningKey, default_issuer, discovery_document, key_set
 from apiserver.boot import Boot
+from apiserver.fieldmanagement import FieldTracker
 from apiserver.listeners import agent_tls_context
 from apiserver.registry.catalog import Dependencies
 from apiserver.routes.api import API
@@ -20,21 +21,18 @@ from apiserver.routes.catalog import Catalog, StoreReader
 from apiserver.routes.dispatch import Dispatcher
 from apiserver.routes.documents import Documents
 from apiserver.routes.health import Health
-from apiserver.routes.options import WriteOptions
 from apiserver.routes.patching import Patcher
 from apiserver.routes.resources import ResourceRoutes
 from apiserver.routes.reviews import Reviews
 from apiserver.routes.streaming.routes import Streaming
 from apiserver.routes.subresources.routes import Subresources
-from apiserver.routes.writing import Writer, WriteRequest
+from apiserver.routes.writing import Writer
 from apiserver.schema.discovery import Discovery
 from apiserver.schema.openapi import OpenAPI
 from apiserver.schema.schema import Schema
 from apiserver.store.store import Store
 from minikube_py.aio.clock import Clock
-from minikube_py.api.errors import NotImplementedByServer
 from minikube_py.api.resources import ResourceTable
-from minikube_py.api.types import Object
 from minikube_py.config.parts import APIServerConfig
 
 
@@ -56,12 +54,13 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
     catalog = Catalog(table, store=store, deps=deps, now=clock.now)
     reader = StoreReader(store)
     security = _security(config, store, reader, clock)
-    writer = Writer(reader=reader, admission=AdmissionChain([NamespaceLifecycle()]), schema=schema, track=field_tracker)
+    tracker = FieldTracker(schema)
+    writer = Writer(reader=reader, admission=AdmissionChain([NamespaceLifecycle()]), schema=schema, fields=tracker)
     routes = ResourceRoutes(
         store=store,
         schema=schema,
         writer=writer,
-        patcher=Patcher(writer=writer, schema=schema, apply=no_apply),
+        patcher=Patcher(writer=writer, schema=schema, apply=tracker.apply),
         clock=clock,
     )
     streaming = Streaming(reader=reader, agents=agent_tls_context(config))
@@ -115,17 +114,6 @@ def _security(config: APIServerConfig, store: Store, reader: StoreReader, clock:
         return _Security(authenticator, Authorization([AlwaysAllow()]), tokens, None, documents)
     rbac = RBAC(store)
     return _Security(authenticator, Authorization([NodeAuthorizer(store), rbac]), tokens, rbac, documents)
-
-
-def field_tracker(new: Object, old: Object | None, request: WriteRequest) -> None:
-    """Keeps managedFields (schema.managedfields, to come)."""
-    del new, old, request
-
-
-def no_apply(present: Object | None, body: bytes, request: WriteRequest, options: WriteOptions) -> Object:
-    """Server-side apply (schema.managedfields, to come)."""
-    del present, body, request, options
-    raise NotImplementedByServer("server-side apply is not implemented by this server")
 
 
 def _documents(config: APIServerConfig, schema: Schema, table: ResourceTable, security: _Security) -> Documents:

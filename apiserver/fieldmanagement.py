@@ -13,11 +13,11 @@ from apiserver.schema.managedfields.manager import Author, FieldManagement
 from apiserver.schema.schema import FieldValidation, Schema
 from minikube_py.api.errors import BadRequest
 from minikube_py.api.meta import format_time
+from minikube_py.api.patch import json_type
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
-#: Subresources whose writes upstream does not follow: they go past the field manager.
-_UNFOLLOWED = ("binding", "finalize")
+_TARGET = "map[string]interface {}"
 
 
 class FieldTracker:
@@ -31,15 +31,13 @@ class FieldTracker:
         """Set the managedFields of ``new`` in place. An apply has set them already."""
         resource = request.served.collection.resource
         if request.apply:
-            if old is not None:
-                self._fields.settle(old, new)
-        elif request.subresource in _UNFOLLOWED and old is not None:
-            kept = old["metadata"].get("managedFields")
-            if kept:
-                new["metadata"]["managedFields"] = kept
-        else:
-            name = self._schema.model.of_resource(resource).name
-            self._fields.update(name, old, new, _author(request, resource), reset=_reset(request, resource))
+            return
+        name = self._schema.model.of_resource(resource).name
+        self._fields.update(name, old, new, _author(request, resource), reset=_reset(request, resource))
+
+    def settle(self, new: Object, old: Object) -> None:
+        """Take back a change of nothing but the times of managedFields."""
+        self._fields.settle(old, new)
 
     def apply(self, present: Object | None, body: bytes, request: WriteRequest, options: WriteOptions) -> Object:
         """Server-side apply. Raises BadRequest, Conflict, OtherStatus."""
@@ -61,7 +59,8 @@ class FieldTracker:
         except yamltext.YAMLProblem as problem:
             raise BadRequest(f"error decoding YAML: {problem}") from None
         if not isinstance(config, dict):
-            raise BadRequest("error decoding YAML: json: cannot unmarshal into Go value of type map[string]interface {}")
+            kind = json_type(config)
+            raise BadRequest(f"error decoding YAML: json: cannot unmarshal {kind} into Go value of type {_TARGET}")
         mode = validation_of(options)
         if repeated and mode is not FieldValidation.IGNORE:
             text = "yaml: unmarshal errors:\n  " + "\n  ".join(repeated)

@@ -1,15 +1,16 @@
 """The write path: from a decoded object to a commit, in one synchronous step.
 
-    default -> admit -> prepare and validate (the kind's strategy) -> admit again -> managed fields -> commit
+    default -> managed fields -> admit -> prepare and validate (the kind's strategy) -> admit again -> commit
 
 Nothing here awaits. What is read at the start is still true at the commit, so there are no locks and no retries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 
 from apiserver.admission.chain import AdmissionChain, Attributes, Operation
 from apiserver.refusals import already_exists, conflict, generated_name_taken, not_found
@@ -25,9 +26,6 @@ from minikube_py.api.types import Object
 
 #: How often another random suffix is tried when a generated name is taken (upstream's number).
 _GENERATE_ATTEMPTS = 8
-
-#: Records who set which fields: (new, old, request) changes ``new`` in place.
-FieldTracker = Callable[[Object, Object | None, "WriteRequest"], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +86,26 @@ class Written:
     created: bool = False
 
 
-class Writer:
-    """Creates and updates objects. ``track`` keeps their managedFields."""
+class FieldTracker(Protocol):
+    """Records who set which fields."""
 
-    def __init__(self, *, reader: Reader, admission: AdmissionChain, schema: Schema, track: FieldTracker) -> None:
+    def track(self, new: Object, old: Object | None, request: WriteRequest) -> None:
+        """Set the managedFields of ``new`` in place: what this request says, before admission adds its own."""
+        ...
+
+    def settle(self, new: Object, old: Object) -> None:
+        """Take back (in place) what is no change: other times of the same fields."""
+        ...
+
+
+class Writer:
+    """Creates and updates objects. ``fields`` keeps their managedFields."""
+
+    def __init__(self, *, reader: Reader, admission: AdmissionChain, schema: Schema, fields: FieldTracker) -> None:
         self.reader = reader
         self.admission = admission
         self._schema = schema
-        self.track = track
+        self.fields = fields
 
     def _fill(self, served: Served, obj: Object) -> None:
         """Defaults, and the zeros that the wire form always has."""
@@ -111,12 +121,12 @@ class Writer:
         obj["metadata"] = metadata(obj)
         generated = not obj["metadata"].get("name")
         self._fill(served, obj)
+        self.fields.track(obj, None, request)
         attributes = request.attributes("CREATE", self.reader, obj=obj)
         request.warn(self.admission.admit(attributes))
         request.warn(before_create(served.strategy, obj, request.context(self.reader)))
         request.warn(self.admission.validate(replace(attributes, name=name_of(obj))))
         self._claim_name(request, obj, generated)
-        self.track(obj, None, request)
         if request.dry_run:
             return Written(served.collection.preview(obj, None), created=True)
         stored = served.collection.create(obj)
@@ -128,7 +138,7 @@ class Writer:
         served = request.served
         self._fill(served, obj)
         served.strategy.prepare_create(obj, request.context(self.reader))
-        self.track(obj, None, request)
+        self.fields.track(obj, None, request)
         stored = served.collection.create(obj)
         served.strategy.committed(None, obj)
         return Written(stored, created=True)
@@ -165,11 +175,13 @@ class Writer:
         if not new["metadata"].get("resourceVersion") and served.strategy.allow_unconditional_update:
             new["metadata"]["resourceVersion"] = str(present.revision)
         self._fill(served, new)
+        self.fields.track(new, old, request)
         attributes = request.attributes("UPDATE", self.reader, obj=new, old=old)
         request.warn(self.admission.admit(attributes))
         request.warn(before_update(served.strategy, new, old, request.context(self.reader)))
         request.warn(self.admission.validate(attributes))
-        self.track(new, old, request)
+        if request.apply:
+            self.fields.settle(new, old)
         return self.commit(request, present, old, new)
 
     def commit(self, request: WriteRequest, present: StoredObject, old: Object, new: Object) -> Written:

@@ -28,7 +28,6 @@ def bind(writer: Writer, request: WriteRequest, binding: Object) -> None:
     old, new = served.load(present), served.load(present)
     _check_pod(request, binding, old)
     _assign(request, binding, new, str(target["name"]))
-    writer.track(new, old, request)
     writer.commit(request, present, old, new)
 
 
