@@ -9,19 +9,27 @@ from minikube_py.aio.clock import Clock
 from minikube_py.client.events import EventRecorder
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
+from minikube_py.controllers.aggregation import ClusterRoleAggregationController
 from minikube_py.controllers.context import Context
 from minikube_py.controllers.controller import Controller
+from minikube_py.controllers.cronjob.controller import CronJobController
+from minikube_py.controllers.daemonset.controller import DaemonSetController
 from minikube_py.controllers.deployment.controller import DeploymentController
+from minikube_py.controllers.disruption.controller import DisruptionController
 from minikube_py.controllers.endpoints.controller import EndpointsController
 from minikube_py.controllers.endpointslice.controller import EndpointSliceController
 from minikube_py.controllers.endpointslice.mirroring import EndpointSliceMirroringController
 from minikube_py.controllers.garbage.controller import GarbageCollector
+from minikube_py.controllers.job.controller import JobController
+from minikube_py.controllers.job.ttl import TTLAfterFinishedController
 from minikube_py.controllers.namespaces.defaults import RootCAController, ServiceAccountController
 from minikube_py.controllers.namespaces.lifecycle import NamespaceController
 from minikube_py.controllers.nodes.eviction import TaintEvictionController
 from minikube_py.controllers.nodes.lifecycle import NodeLifecycleController
 from minikube_py.controllers.nodes.podgc import PodGCController
+from minikube_py.controllers.quota.controller import ResourceQuotaController
 from minikube_py.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
+from minikube_py.controllers.statefulset.controller import StatefulSetController
 from minikube_py.controllers.writes import Writes
 
 #: Controllers that need nothing but the context.
@@ -30,6 +38,14 @@ _PLAIN: Sequence[Callable[[Context], Controller]] = (
     DeploymentController,
     ReplicaSetController,
     ReplicationControllerController,
+    StatefulSetController,
+    DaemonSetController,
+    JobController,
+    CronJobController,
+    TTLAfterFinishedController,
+    DisruptionController,
+    ResourceQuotaController,
+    ClusterRoleAggregationController,
     EndpointSliceController,
     EndpointsController,
     EndpointSliceMirroringController,

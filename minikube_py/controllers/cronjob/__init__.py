@@ -1,0 +1,1 @@
+"""CronJobs: Jobs on a schedule."""

@@ -1,0 +1,1 @@
+"""StatefulSets: pods with names, numbers and claims of their own."""
