@@ -18,11 +18,12 @@ from agent.runtime.process.loop import Loop
 from agent.runtime.process.model import ContainerConfig
 from agent.runtime.process.output import Output
 from agent.runtime.process.rootfs import HostFacts
-from agent.runtime.process.wire import close_all
+from agent.runtime.process.wire import close_all, receive_packet
 from minikube_py.linux import pidfd
 from minikube_py.linux.cgroups import Cgroup, Limits
 
 _LONGEST_MESSAGE = 4096
+_LONGEST_STATUS = 65536
 CREATED, STARTING, RUNNING, EXITED = "created", "starting", "running", "exited"
 
 #: Told (error, exit code) when it is known whether a command runs: ("", 0) if it does.
@@ -58,7 +59,7 @@ class StatusChannel:
         """Takes in all that was said. Safe to call after the end."""
         while self._own.fileno() >= 0:
             try:
-                data, fds, _, _ = socket.recv_fds(self._own, 65536, 1, socket.MSG_CMSG_CLOEXEC)
+                data, fds = receive_packet(self._own, _LONGEST_STATUS, 1)
             except BlockingIOError:
                 return
             except OSError:

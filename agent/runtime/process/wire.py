@@ -6,6 +6,7 @@ Standard library only: the machine imports this.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import json
 import os
@@ -40,7 +41,7 @@ def send(channel: socket.socket, message: dict[str, Any], fds: Sequence[int] = (
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """The next message and its descriptors (close-on-exec, the caller's). Raises Disconnected, or BlockingIOError."""
-    data, fds, _, _ = socket.recv_fds(channel, _PACKET + 1, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+    data, fds = receive_packet(channel, _PACKET + 1, _MOST_DESCRIPTORS)
     try:
         if not data:
             raise Disconnected("the other end closed the connection")
@@ -56,6 +57,17 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
         close_all(fds)
         raise
     return message, fds
+
+
+def receive_packet(channel: socket.socket, size: int, descriptors: int) -> tuple[bytes, list[int]]:
+    """One packet and its descriptors, close-on-exec (``socket.recv_fds`` of Python 3.11 forgets its flags)."""
+    received = array.array("i")
+    room = socket.CMSG_SPACE(descriptors * received.itemsize)
+    data, ancillary, _, _ = channel.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            received.frombytes(content[: len(content) - len(content) % received.itemsize])
+    return data, list(received)
 
 
 def close_all(fds: Sequence[int]) -> None:
