@@ -75,7 +75,7 @@ def _author(request: WriteRequest, resource: Resource) -> Author:
         manager=request.manager,
         api_version=resource.api_version,
         time=format_time(request.now),
-        subresource=request.subresource,
+        subresource=request.followed_as or request.subresource,
     )
 
 

@@ -30,7 +30,11 @@ _GENERATE_ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteRequest:
-    """Who writes where. ``manager`` is the field manager; ``name`` the name in the URL."""
+    """Who writes where. ``manager`` is the field manager; ``name`` the name in the URL.
+
+    ``followed_as`` is the subresource that managedFields name where the strategy sees none: a scale is an update of the
+    object itself.
+    """
 
     served: Served
     user: User
@@ -39,6 +43,7 @@ class WriteRequest:
     name: str = ""
     subresource: str = ""
     manager: str = ""
+    followed_as: str = ""
     dry_run: bool = False
     apply: bool = False
     warnings: list[str] = field(default_factory=list)

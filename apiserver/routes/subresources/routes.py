@@ -89,7 +89,7 @@ class Subresources:
         if present is None:
             raise not_found(served.resource, info.name)
         changed = with_scale(served.load(present), body, write)
-        written = self._writer.replace(replace(write, subresource=""), present, changed)
+        written = self._writer.replace(replace(write, subresource="", followed_as="scale"), present, changed)
         answer = _json(scale_of(served.load(written.stored)))
         answer.headers = warning_headers(write.warnings)
         return await send(request, answer)
