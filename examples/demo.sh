@@ -4,11 +4,11 @@ set -eu
 cd "$(dirname "$0")"
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-# Thirty requests for a URL, in the client pod; prints which pods answered how often.
+# Thirty requests in the client pod for a URL that answers with the name of its pod; prints who answered how often.
 from_pod() {
     minik exec client -- sh -c "for i in \$(seq 30); do curl -sS --max-time 5 $1; echo; done" | tally
 }
-tally() { sed -n 's/.*"pod": *"\([^"]*\)".*/\1/p' | sort | uniq -c; }
+tally() { sort | uniq -c; }
 
 say "minik up --nodes 3"
 minik up --nodes 3
@@ -20,12 +20,12 @@ minik wait deployment/my-app --for Available
 minik wait pod/client --for Ready
 
 say "From a pod, by the Service's DNS name: http://my-internal-service"
-from_pod http://my-internal-service/
+from_pod http://my-internal-service/hostname
 
 say "From a pod, by the Service's ClusterIP (out of the pod's environment)"
-from_pod 'http://$MY_INTERNAL_SERVICE_SERVICE_HOST:$MY_INTERNAL_SERVICE_SERVICE_PORT/'
+from_pod 'http://$MY_INTERNAL_SERVICE_SERVICE_HOST:$MY_INTERNAL_SERVICE_SERVICE_PORT/hostname'
 
 say "From this machine, by the NodePort: http://127.0.0.1:30007"
 for _ in $(seq 30); do
-    python3 -c 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:30007/", timeout=5).read().decode())'
+    python3 -c 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:30007/hostname", timeout=5).read().decode())'
 done | tally

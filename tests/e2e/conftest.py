@@ -14,9 +14,11 @@ import pytest
 
 from tests.support.minik import UNPRIVILEGED, MinikCluster
 
+_PREFIX = "minik-e2e-"
+
 
 def _home(user: str | None) -> Path:
-    home = Path(tempfile.mkdtemp(prefix="minik-e2e-"))
+    home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     if user is not None:
         account = pwd.getpwnam(user)
         os.chown(home, account.pw_uid, account.pw_gid)
@@ -26,6 +28,25 @@ def _home(user: str | None) -> Path:
 def _remove(cluster: MinikCluster) -> None:
     cluster.minik("down", "--name", cluster.name, check=False)
     shutil.rmtree(cluster.home, ignore_errors=True)
+
+
+def _remove_strays() -> None:
+    """Ends the clusters of test runs that were killed."""
+    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        pid = home.name.removeprefix(_PREFIX).partition("-")[0]
+        if Path(f"/proc/{pid}").exists() or home.stat().st_uid not in (os.getuid(), _unprivileged_uid()):
+            continue
+        user = None if home.stat().st_uid == os.getuid() else UNPRIVILEGED
+        for folder in (home / "m" / "clusters").glob("*/"):
+            MinikCluster(home, name=folder.name, user=user).minik("down", "--name", folder.name, check=False)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _unprivileged_uid() -> int | None:
+    try:
+        return pwd.getpwnam(UNPRIVILEGED).pw_uid if os.getuid() == 0 else None
+    except KeyError:
+        return None
 
 
 def can_run() -> str | None:
@@ -42,6 +63,7 @@ def can_run() -> str | None:
 def _machine_can_run() -> None:
     if reason := can_run():
         pytest.skip(reason)
+    _remove_strays()
 
 
 @pytest.fixture(scope="session")
