@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from apiserver.registry.apps import controllerrevision, daemonset, deployment, replicaset, statefulset
+from apiserver.registry.batch import cronjob, job
 from apiserver.registry.coordination import lease
 from apiserver.registry.core import (
     configmap,
@@ -59,6 +60,8 @@ _FACTORIES: Mapping[tuple[str, str], Factory] = {
     ("apps", "Deployment"): deployment.strategy,
     ("apps", "ReplicaSet"): replicaset.strategy,
     ("apps", "StatefulSet"): statefulset.strategy,
+    ("batch", "CronJob"): cronjob.strategy,
+    ("batch", "Job"): job.strategy,
     ("coordination.k8s.io", "Lease"): lease.strategy,
     ("discovery.k8s.io", "EndpointSlice"): endpointslice.strategy,
     ("events.k8s.io", "Event"): event.strategy,

@@ -41,7 +41,6 @@ Validator = Callable[[Object, Errors], None]
 UpdateValidator = Callable[[Object, Object, Errors], None]
 ContextValidator = Callable[[Object, Object | None, RequestContext, Errors], None]
 Warner = Callable[[Object, Object | None], list[str]]
-Selectable = Mapping[str, Callable[[Object], str]]
 
 
 class UpdateStrategy(Protocol):
@@ -66,10 +65,6 @@ class Strategy(UpdateStrategy, Protocol):
     @property
     def allow_unconditional_update(self) -> bool:
         """Whether a PUT without resourceVersion is taken."""
-
-    @property
-    def selectable_fields(self) -> Selectable:
-        """Field selectors of the kind: label -> getter of the field's text."""
 
     @property
     def table(self) -> Table:
@@ -185,7 +180,6 @@ class KindStrategy:
     validate_in_context: ContextValidator = nothing
     revalidate: bool = True
     subresources: Mapping[str, UpdateRules] = field(default_factory=dict)
-    selectable: Selectable = field(default_factory=dict)
     table: Table = CREATED_AT_TABLE
     warner: Warner = no_warnings
     grace: Callable[[Object, int | None], int | None] | None = None
@@ -201,7 +195,7 @@ class KindStrategy:
         """See ``Strategy``."""
         start_system_fields(obj, ctx, generation=bool(self.generation_fields))
         if self.has_status:
-            obj.pop("status", None)
+            obj["status"] = {}
         self.prepare_new(obj, ctx)
 
     def validate_create(self, obj: Object, ctx: RequestContext) -> Errors:
@@ -245,11 +239,6 @@ class KindStrategy:
         """See ``Strategy``."""
         return self.subresources.get("status", STATUS_RULES).validate_update(new, old, ctx)
 
-    @property
-    def selectable_fields(self) -> Selectable:
-        """See ``Strategy``."""
-        return (METADATA_FIELDS if self.resource.namespaced else NAME_FIELD) | dict(self.selectable)
-
     def deletion_grace_seconds(self, obj: Object, requested: int | None) -> int | None:
         """See ``Strategy``."""
         return self.grace(obj, requested) if self.grace else None
@@ -261,10 +250,6 @@ class KindStrategy:
     def warnings(self, obj: Object, old: Object | None = None) -> list[str]:
         """See ``Strategy``."""
         return self.warner(obj, old)
-
-
-NAME_FIELD: dict[str, Callable[[Object], str]] = {"metadata.name": name_of}
-METADATA_FIELDS = NAME_FIELD | {"metadata.namespace": lambda obj: obj["metadata"].get("namespace", "")}
 
 
 def before_create(strategy: Strategy, obj: Object, ctx: RequestContext) -> list[str]:

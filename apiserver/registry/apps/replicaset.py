@@ -94,7 +94,6 @@ def strategy(resource: Resource) -> KindStrategy:
         validate=_validate,
         validate_change=_validate_change,
         subresources={"status": UpdateRules(prepare=keep_all_but_status, validate=_validate_status)},
-        selectable={"status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas") or 0)},
         table=_TABLE,
         warner=warn_named_template,
     )

@@ -1,7 +1,6 @@
 """Events: one stored form under two groups, ``v1`` and ``events.k8s.io/v1``.
 
-Stored as ``v1``; the newer group's names for the same fields (``note``, ``regarding``, ``deprecatedCount``…) are a
-matter of conversion. The newer group checks more.
+Both arrive here in the stored form, ``v1``; the newer group checks more.
 """
 
 from __future__ import annotations
@@ -18,41 +17,21 @@ from minikube_py.api.meta import name_of, namespace_of
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
-#: Field of events.k8s.io/v1 -> field of v1.
-RENAMED = {
-    "note": "message",
-    "regarding": "involvedObject",
-    "reportingController": "reportingComponent",
-    "deprecatedSource": "source",
-    "deprecatedFirstTimestamp": "firstTimestamp",
-    "deprecatedLastTimestamp": "lastTimestamp",
-    "deprecatedCount": "count",
-}
-_BACK = {old: new for new, old in RENAMED.items()}
 _LIMIT, _NOTE_LIMIT = 128, 1024
-_KEPT = ("reason", "type", "action", "related", "reportingInstance", "eventTime", *RENAMED)
-
-
-def to_core(event: Object) -> Object:
-    """An ``events.k8s.io/v1`` Event in the stored form: a new object."""
-    return {RENAMED.get(key, key): value for key, value in event.items()} | {"apiVersion": "v1"}
-
-
-def to_events_v1(event: Object) -> Object:
-    """A stored Event as ``events.k8s.io/v1``: a new object."""
-    converted = {_BACK.get(key, key): value for key, value in event.items()}
-    return converted | {"apiVersion": "events.k8s.io/v1"}
+_KEPT = (
+    "involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "type", "eventTime",
+    "action", "related", "reportingComponent", "reportingInstance",
+)  # fmt: skip
 
 
 def _involved(event: Object) -> dict[str, Any]:
-    return event.get("involvedObject") or event.get("regarding") or {}
+    return event.get("involvedObject") or {}
 
 
 def _default(event: Object) -> None:
-    if event.get("apiVersion") == "v1":
-        event.setdefault("source", {})
-        event.setdefault("reportingComponent", "")
-        event.setdefault("reportingInstance", "")
+    event.setdefault("source", {})
+    event.setdefault("reportingComponent", "")
+    event.setdefault("reportingInstance", "")
 
 
 def _validate(event: Object, errors: Errors) -> None:
@@ -64,18 +43,17 @@ def _validate(event: Object, errors: Errors) -> None:
         return
     if not involved and namespace not in ("default", "kube-system"):
         errors.append(mismatch)
-    field = "reportingComponent" if event.get("apiVersion", "v1") == "v1" else "reportingController"
-    controller = event.get(field) or ""
+    controller = event.get("reportingComponent") or ""
     if not controller:
-        errors.append(required(field))
-    check(names.qualified_name, controller, field, errors)
+        errors.append(required("reportingComponent"))
+    check(names.qualified_name, controller, "reportingComponent", errors)
     for name in ("reportingInstance", "action", "reason"):
         value = event.get(name) or ""
         if not value:
             errors.append(required(name))
         if len(value) > _LIMIT:
             errors.append(invalid(name, "", f"can have at most {_LIMIT} characters"))
-    if len(event.get("message") or event.get("note") or "") > _NOTE_LIMIT:
+    if len(event.get("message") or "") > _NOTE_LIMIT:
         errors.append(invalid("message", "", f"can have at most {_NOTE_LIMIT} characters"))
 
 
@@ -85,9 +63,9 @@ def _validate_new_v1(event: Object, errors: Errors) -> None:
         errors.append(required("eventTime"))
     if event.get("type") not in ("Normal", "Warning"):
         errors.append(invalid("type", "", f"has invalid value: {event.get('type') or ''}"))
-    for new, old in RENAMED.items():
-        if new.startswith("deprecated") and event.get(new):
-            errors.append(invalid(old, "", "needs to be unset"))
+    for name in ("firstTimestamp", "lastTimestamp", "count", "source"):
+        if event.get(name):
+            errors.append(invalid(name, "", "needs to be unset"))
 
 
 def _validate_series(event: Object, errors: Errors) -> None:
@@ -104,23 +82,22 @@ def _validate_change_v1(new: Object, old: Object, errors: Errors) -> None:
     if new.get("series") != old.get("series"):
         _validate_series(new, errors)
     for name in _KEPT:
-        shown = RENAMED.get(name, name) if name != "reportingController" else name
-        immutable(new.get(name), old.get(name), shown, errors)
+        immutable(new.get(name), old.get(name), name, errors)
 
 
 def _source(event: Object) -> str:
-    source = event.get("source") or event.get("deprecatedSource") or {}
-    component = source.get("component") or event.get("reportingComponent") or event.get("reportingController") or ""
+    source = event.get("source") or {}
+    component = source.get("component") or event.get("reportingComponent") or ""
     instance = source.get("host") or event.get("reportingInstance") or ""
     return f"{component}, {instance}" if instance else component
 
 
 def _cells(event: Object, now: datetime) -> list[Any]:
-    first_seen = event.get("firstTimestamp") or event.get("deprecatedFirstTimestamp")
+    first_seen = event.get("firstTimestamp")
     first = since(first_seen or event.get("eventTime"), now)
-    last_seen = event.get("lastTimestamp") or event.get("deprecatedLastTimestamp")
+    last_seen = event.get("lastTimestamp")
     last = since(last_seen, now) if last_seen else first
-    count = event.get("count") or event.get("deprecatedCount") or 1
+    count = event.get("count") or 1
     series = event.get("series")
     if series is not None:
         last, count = since(series.get("lastObservedTime"), now), series.get("count") or 0
@@ -133,7 +110,7 @@ def _cells(event: Object, now: datetime) -> list[Any]:
         f"{kind}/{name}" if name else kind,
         involved.get("fieldPath") or "",
         _source(event),
-        (event.get("message") or event.get("note") or "").strip(),
+        (event.get("message") or "").strip(),
         first,
         count,
         name_of(event),
@@ -157,31 +134,15 @@ _TABLE = Table(
 )
 
 
-def _involved_field(name: str) -> Any:
-    return lambda event: _involved(event).get(name) or ""
-
-
-_INVOLVED = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-_SELECTABLE = {
-    **{f"involvedObject.{name}": _involved_field(name) for name in _INVOLVED},
-    "reason": lambda event: event.get("reason") or "",
-    "reportingComponent": lambda event: event.get("reportingComponent") or event.get("reportingController") or "",
-    "source": lambda event: (event.get("source") or {}).get("component") or event.get("reportingComponent") or "",
-    "type": lambda event: event.get("type") or "",
-}
-
-
 def strategy(resource: Resource) -> KindStrategy:
     """Events of either group."""
     newer = resource.group != ""
-    selectable = {f"regarding.{name}": _involved_field(name) for name in _INVOLVED} if newer else {}
     return KindStrategy(
         resource=resource,
         defaulter=_default,
         validate=_validate,
         validate_new=_validate_new_v1 if newer else nothing,
         validate_change=_validate_change_v1 if newer else nothing,
-        selectable=_SELECTABLE | selectable,
         table=_TABLE,
         allow_create_on_update=True,
     )

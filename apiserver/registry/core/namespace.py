@@ -95,6 +95,5 @@ def strategy(resource: Resource) -> KindStrategy:
             "status": UpdateRules(prepare=keep_all_but_status, validate=_validate_status),
             "finalize": UpdateRules(prepare=_prepare_finalize, validate=_validate_finalize),
         },
-        selectable={"status.phase": lambda obj: (obj.get("status") or {}).get("phase") or ""},
         table=Table((NAME, Column("Status", description="Active or Terminating."), AGE), _cells),
     )

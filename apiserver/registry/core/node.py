@@ -175,8 +175,5 @@ def strategy(resource: Resource) -> KindStrategy:
         validate_change=_validate_change,
         revalidate=False,
         subresources={"status": UpdateRules(prepare=keep_all_but_status, validate=_validate_change)},
-        selectable={
-            "spec.unschedulable": lambda node: "true" if (node.get("spec") or {}).get("unschedulable") else "false"
-        },
         table=_TABLE,
     )

@@ -92,6 +92,5 @@ def strategy(resource: Resource) -> KindStrategy:
         defaulter=_default,
         validate=_validate,
         validate_change=_validate_change,
-        selectable={"type": lambda secret: secret.get("type") or ""},
         table=Table((*columns, AGE), _cells),
     )

@@ -124,25 +124,7 @@ def strategy(resource: Resource) -> KindStrategy:
             "ephemeralcontainers": UpdateRules(prepare=prepare_ephemeral, validate=validate_ephemeral),
             "resize": UpdateRules(prepare=prepare_resize, validate=validate_resize),
         },
-        selectable=SELECTABLE,
         table=TABLE,
         warner=warn_pod,
         grace=grace_seconds,
     )
-
-
-def _pod_ip(pod: Object) -> str:
-    addresses = (pod.get("status") or {}).get("podIPs") or ()
-    return addresses[0].get("ip", "") if addresses else ""
-
-
-SELECTABLE = {
-    "spec.nodeName": lambda pod: pod["spec"].get("nodeName") or "",
-    "spec.restartPolicy": lambda pod: pod["spec"].get("restartPolicy") or "",
-    "spec.schedulerName": lambda pod: pod["spec"].get("schedulerName") or "",
-    "spec.serviceAccountName": lambda pod: pod["spec"].get("serviceAccountName") or "",
-    "spec.hostNetwork": lambda pod: "true" if pod["spec"].get("hostNetwork") else "false",
-    "status.phase": lambda pod: (pod.get("status") or {}).get("phase") or "",
-    "status.podIP": _pod_ip,
-    "status.nominatedNodeName": lambda pod: (pod.get("status") or {}).get("nominatedNodeName") or "",
-}

@@ -78,10 +78,6 @@ def strategy(resource: Resource, allocators: ServiceAllocators) -> KindStrategy:
         validate_change=validate_service_change,
         revalidate=False,
         subresources={"status": UpdateRules(prepare=keep_all_but_status, validate=validate_service_status)},
-        selectable={
-            "spec.clusterIP": lambda service: service["spec"].get("clusterIP") or "",
-            "spec.type": lambda service: service["spec"].get("type") or "",
-        },
         table=TABLE,
         warner=_warn,
         on_commit=allocators.record,
