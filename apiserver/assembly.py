@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from apiserver.admission.chain import AdmissionChain
-from apiserver.admission.namespaces import NamespaceLifecycle
+from apiserver.admission.plugins import default_chain
 from apiserver.auth.authentication import Authenticator, StaticTokens
 from apiserver.auth.authorization import AlwaysAllow, Authorization
 from apiserver.auth.nodes import NodeAuthorizer
@@ -55,7 +54,9 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
     reader = StoreReader(store)
     security = _security(config, store, reader, clock)
     tracker = FieldTracker(schema)
-    writer = Writer(reader=reader, admission=AdmissionChain([NamespaceLifecycle()]), schema=schema, fields=tracker)
+    writer = Writer(reader=reader, admission=default_chain(), schema=schema, fields=tracker)
+    boot = Boot(catalog=catalog, writer=writer, config=config)
+    writer.followers.append(boot.follow)
     routes = ResourceRoutes(
         store=store,
         schema=schema,
@@ -86,7 +87,7 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         documents=_documents(config, schema, table, security).answer,
         resources=dispatcher.serve,
     )
-    return Assembly(api, Boot(catalog=catalog, writer=writer, config=config), catalog, writer, streaming)
+    return Assembly(api, boot, catalog, writer, streaming)
 
 
 @dataclass(frozen=True, slots=True)

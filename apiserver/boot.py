@@ -10,11 +10,21 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
 
+from apiserver.admission.pods import SYSTEM_CLASSES
 from apiserver.auth.defaults import default_objects
 from apiserver.auth.identity import LOOPBACK
 from apiserver.routes.catalog import Catalog
 from apiserver.routes.writing import Writer, WriteRequest
-from minikube_py.api.resources import ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICES, Resource
+from minikube_py.api.meta import parse_time
+from minikube_py.api.resources import (
+    ENDPOINTS,
+    ENDPOINTSLICES,
+    NAMESPACES,
+    PRIORITYCLASSES,
+    SERVICEACCOUNTS,
+    SERVICES,
+    Resource,
+)
 from minikube_py.api.types import Object
 from minikube_py.config.parts import APIServerConfig
 
@@ -34,7 +44,7 @@ class Boot:
         """Create what is missing."""
         for name in SYSTEM_NAMESPACES:
             self.ensure(NAMESPACES, {"metadata": {"name": name}}, now)
-        for resource, obj in chain(kubernetes_service(self._config), default_objects()):
+        for resource, obj in chain(kubernetes_service(self._config), priority_classes(), default_objects()):
             self.ensure(resource, obj, now)
 
     def ensure(self, resource: Resource, obj: Object, now: datetime) -> None:
@@ -45,6 +55,18 @@ class Boot:
         if served.collection.get(namespace, meta["name"]) is None:
             request = WriteRequest(served=served, user=LOOPBACK, now=now, namespace=namespace, manager=_MANAGER)
             self._writer.plant(request, {"kind": resource.kind, "apiVersion": resource.api_version} | obj)
+
+    def follow(self, resource: Resource, old: Object | None, new: Object | None) -> None:
+        """A new namespace has its ``default`` ServiceAccount at once, so that no pod in it is too early."""
+        if resource is NAMESPACES and old is None and new is not None:
+            account = {"metadata": {"name": "default", "namespace": new["metadata"]["name"]}}
+            self.ensure(SERVICEACCOUNTS, account, parse_time(new["metadata"]["creationTimestamp"]))
+
+
+def priority_classes() -> Iterator[tuple[Resource, Object]]:
+    """The two classes above all that users may define."""
+    for name, value, description in SYSTEM_CLASSES:
+        yield PRIORITYCLASSES, {"metadata": {"name": name}, "value": value, "description": description}
 
 
 def first_address(cidr: str) -> str:

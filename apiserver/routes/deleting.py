@@ -116,14 +116,14 @@ class Deleter:
         if request.dry_run:
             return collection.preview(new, present)
         stored = collection.update(present, new)
-        request.served.strategy.committed(old, new)
+        self._writer.committed(request.served, old, new)
         return stored
 
     def _remove(self, request: WriteRequest, present: StoredObject, old: Object) -> Deleted:
         if request.dry_run:
             return Deleted(present, gone=True)
         gone = request.served.collection.delete(present)
-        request.served.strategy.committed(old, None)
+        self._writer.committed(request.served, old, None)
         return Deleted(gone, gone=True)
 
     def delete_collection(

@@ -7,7 +7,7 @@ Nothing here awaits. What is read at the start is still true at the commit, so t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -22,10 +22,14 @@ from apiserver.schema.schema import Schema
 from apiserver.store.objects import StoredObject
 from minikube_py.api.errors import BadRequest, OtherStatus
 from minikube_py.api.meta import is_deleting, metadata, name_of
+from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
 #: How often another random suffix is tried when a generated name is taken (upstream's number).
 _GENERATE_ATTEMPTS = 8
+
+#: Hears of every commit: (resource, old, new).
+Follower = Callable[[Resource, Object | None, Object | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +108,20 @@ class FieldTracker(Protocol):
 
 
 class Writer:
-    """Creates and updates objects. ``fields`` keeps their managedFields."""
+    """Creates and updates objects. ``fields`` keeps their managedFields; ``followers`` hear of every commit."""
 
     def __init__(self, *, reader: Reader, admission: AdmissionChain, schema: Schema, fields: FieldTracker) -> None:
         self.reader = reader
         self.admission = admission
         self._schema = schema
         self.fields = fields
+        self.followers: list[Follower] = []
+
+    def committed(self, served: Served, old: Object | None, new: Object | None) -> None:
+        """Tell the kind's strategy and the followers of a commit."""
+        served.strategy.committed(old, new)
+        for follow in self.followers:
+            follow(served.resource, old, new)
 
     def _fill(self, served: Served, obj: Object) -> None:
         """Defaults, and the zeros that the wire form always has."""
@@ -135,7 +146,7 @@ class Writer:
         if request.dry_run:
             return Written(served.collection.preview(obj, None), created=True)
         stored = served.collection.create(obj)
-        served.strategy.committed(None, obj)
+        self.committed(served, None, obj)
         return Written(stored, created=True)
 
     def plant(self, request: WriteRequest, obj: Object) -> Written:
@@ -145,7 +156,7 @@ class Writer:
         served.strategy.prepare_create(obj, request.context(self.reader))
         self.fields.track(obj, None, request)
         stored = served.collection.create(obj)
-        served.strategy.committed(None, obj)
+        self.committed(served, None, obj)
         return Written(stored, created=True)
 
     def _claim_name(self, request: WriteRequest, obj: Object, generated: bool) -> None:
@@ -199,13 +210,13 @@ class Writer:
         if _is_finished(new, old):
             return self._finish(request, present, old, new)
         stored = served.collection.update(present, new)
-        served.strategy.committed(old, new)
+        self.committed(served, old, new)
         return Written(stored)
 
     def _finish(self, request: WriteRequest, present: StoredObject, old: Object, new: Object) -> Written:
         served = request.served
         gone = served.collection.delete(present, new)
-        served.strategy.committed(old, None)
+        self.committed(served, old, None)
         return Written(gone)
 
 

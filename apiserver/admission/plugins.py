@@ -1,0 +1,28 @@
+"""The order of the plugins, as upstream's default order has them."""
+
+from __future__ import annotations
+
+from apiserver.admission.chain import AdmissionChain
+from apiserver.admission.limits import LimitRanger
+from apiserver.admission.namespaces import NamespaceLifecycle
+from apiserver.admission.nodes import NodeRestriction
+from apiserver.admission.pods import DefaultTolerationSeconds, Priority
+from apiserver.admission.podsecurity import PodSecurity
+from apiserver.admission.quota import ResourceQuota
+from apiserver.admission.serviceaccounts import ServiceAccountAdmission
+
+
+def default_chain() -> AdmissionChain:
+    """Every built-in plugin. Quota comes last: it counts only what all others let pass."""
+    return AdmissionChain(
+        [
+            NamespaceLifecycle(),
+            LimitRanger(),
+            ServiceAccountAdmission(),
+            NodeRestriction(),
+            PodSecurity(),
+            Priority(),
+            DefaultTolerationSeconds(),
+            ResourceQuota(),
+        ]
+    )

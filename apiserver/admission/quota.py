@@ -1,0 +1,82 @@
+"""ResourceQuota: a namespace uses no more than it may. (Its quotas' status is their controller's.)
+
+Usage is counted from the store in the same step as the write, so it is never out of date; upstream reserves it in the
+quota's status and corrects that later. Follows ``apiserver/pkg/admission/plugin/resourcequota``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from apiserver.admission.chain import Attributes, PassivePlugin
+from apiserver.admission.usage import Usage, matches_scopes, total_usage, usage_of
+from apiserver.refusals import refused
+from minikube_py.api.meta import name_of
+from minikube_py.api.quantity import format_quantity, parse_quantity
+from minikube_py.api.resources import BUILTIN, PODS, RESOURCEQUOTAS, Resource
+from minikube_py.api.types import Object
+
+#: Limits on these make every container say how much it wants.
+_MUST_SPECIFY = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory", "cpu", "memory")
+
+
+class ResourceQuota(PassivePlugin):
+    """Refuses a write that would exceed a quota."""
+
+    def validate(self, attributes: Attributes) -> Sequence[str]:
+        """Check the growth against every quota of the namespace. Raises Forbidden."""
+        obj = attributes.obj
+        if obj is None or not attributes.namespace or attributes.subresource or attributes.operation == "DELETE":
+            return ()
+        quotas = list(attributes.reader.list(RESOURCEQUOTAS, attributes.namespace))
+        growth = _growth(attributes.resource, obj, attributes.old) if quotas else {}
+        for quota in quotas:
+            if matches_scopes(quota, attributes.resource, obj):
+                _check(attributes, quota, growth, obj)
+        return ()
+
+
+def _growth(resource: Resource, obj: Object, old: Object | None) -> Usage:
+    before = usage_of(resource, old) if old is not None else {}
+    after = usage_of(resource, obj)
+    return {name: amount - before.get(name, Decimal()) for name, amount in after.items()}
+
+
+def _check(attributes: Attributes, quota: Object, growth: Usage, obj: Object) -> None:
+    hard: Mapping[str, Any] = (quota.get("spec") or {}).get("hard") or {}
+    if attributes.operation == "CREATE" and attributes.resource is PODS:
+        _check_specified(attributes, quota, hard, obj)
+    wanted = {name: amount for name, amount in growth.items() if name in hard and amount > 0}
+    if not wanted:
+        return
+    used = total_usage(quota, attributes.namespace, attributes.reader, BUILTIN)
+    over = sorted(name for name, amount in wanted.items() if used[name] + amount > parse_quantity(hard[name]))
+    if over:
+        requested = _listing({name: format_quantity(wanted[name]) for name in over})
+        using = _listing({name: format_quantity(used[name]) for name in over})
+        limited = _listing({name: hard[name] for name in over})
+        raise refused(
+            attributes.resource,
+            name_of(obj),
+            f"exceeded quota: {name_of(quota)}, requested: {requested}, used: {using}, limited: {limited}",
+        )
+
+
+def _listing(values: Mapping[str, Any]) -> str:
+    return ",".join(f"{name}={value}" for name, value in values.items())
+
+
+def _check_specified(attributes: Attributes, quota: Object, hard: Mapping[str, Any], pod: Object) -> None:
+    """A limit on CPU or memory makes every container say what it wants."""
+    missing: dict[str, list[str]] = {}
+    for container in [*(pod["spec"].get("containers") or ()), *(pod["spec"].get("initContainers") or ())]:
+        resources = container.get("resources") or {}
+        for name in _MUST_SPECIFY:
+            kind, _, resource = name.rpartition(".")
+            if name in hard and resource not in (resources.get(kind or "requests") or {}):
+                missing.setdefault(name, []).append(container["name"])
+    if missing:
+        listing = "; ".join(f"{name} for: {','.join(names)}" for name, names in sorted(missing.items()))
+        raise refused(attributes.resource, name_of(pod), f"failed quota: {name_of(quota)}: must specify {listing}")
