@@ -20,7 +20,7 @@ _UNOWNED_METADATA = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Atom:
     """One type. Exactly one of: a leaf, a struct (``fields``), a map (``element``), an associative list (``listed``).
 
@@ -53,6 +53,8 @@ class Atom:
             return None if item is None else f"v:{orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()}"
         if not isinstance(item, dict):
             return None
+        if len(self.keys) == 1 and isinstance(value := item.get(self.keys[0]), str):
+            return f'k:{{"{self.keys[0]}":{orjson.dumps(value).decode()}}}'
         found = {key: item[key] if key in item else self.key_defaults.get(key) for key in self.keys}
         found = {key: value for key, value in found.items() if value is not None}
         return f"k:{orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode()}" if found else None

@@ -8,7 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.schema.managedfields.atoms import Atom
-from apiserver.schema.managedfields.fieldsets import SELF, FieldSet, Node
+from apiserver.schema.managedfields.fieldsets import LEAF, SELF, FieldSet, Node
+
+
+def compare_objects(atom: Atom, old: Any, new: Any) -> tuple[FieldSet, FieldSet]:
+    """``compare`` for whole objects, which are hardly ever equal."""
+    return _compare_maps(atom, old, new)
 
 
 def compare(atom: Atom, old: Any, new: Any) -> tuple[FieldSet, FieldSet]:
@@ -84,18 +89,18 @@ def index_items(atom: Atom, items: Any) -> dict[str, list[Any]]:
 def added(atom: Atom, value: Any) -> Node:
     """The paths of a value that was not there before, its own included."""
     if atom.leaf or not value:
-        return {}
-    node: Node = {SELF: {}}
+        return LEAF
+    node: Node = {SELF: LEAF}
     if atom.listed:
         assert atom.element is not None
         for key, items in index_items(atom, value).items():
-            node[key] = added(atom.element, items[0]) if len(items) == 1 else {}
+            node[key] = added(atom.element, items[0]) if len(items) == 1 else LEAF
     elif isinstance(value, dict):
         for key, item in value.items():
             child = atom.child(key)
             if child is not None and child.owned:
-                node[f"f:{key}"] = added(child, item)
-    return node if len(node) > 1 else {}
+                node[f"f:{key}"] = LEAF if child.leaf else added(child, item)
+    return node if len(node) > 1 else LEAF
 
 
 def named_paths(atom: Atom, value: Any) -> FieldSet:

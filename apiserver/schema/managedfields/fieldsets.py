@@ -17,6 +17,8 @@ Node = dict[str, Any]
 FieldSet = Node | None
 
 SELF = "."
+#: The node of a member without children. One for all: nodes are never changed.
+LEAF: Node = {}
 
 
 def is_member(node: Node) -> bool:

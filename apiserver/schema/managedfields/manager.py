@@ -15,7 +15,7 @@ import orjson
 from apiserver.schema.complete import Completer
 from apiserver.schema.managedfields.atoms import Atom, Atoms
 from apiserver.schema.managedfields.checking import problems, summary
-from apiserver.schema.managedfields.comparing import compare, named_paths
+from apiserver.schema.managedfields.comparing import compare, compare_objects, named_paths
 from apiserver.schema.managedfields.entries import (
     APPLY,
     UPDATE,
@@ -81,7 +81,7 @@ class FieldManagement:
         if old is not None and not table.entries:
             return
         atom = self._atoms.root(name)
-        changed, removed = compare(atom, self._zero(name) if old is None else old, new)
+        changed, removed = compare_objects(atom, self._zero(name) if old is None else old, new)
         for field in reset:
             changed, removed = without(changed, f"f:{field}"), without(removed, f"f:{field}")
         if changed is None and removed is None:
