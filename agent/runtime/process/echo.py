@@ -29,16 +29,24 @@ _DEFAULT_PORT: Final = 8080
 def serve(config: EchoConfig, env: Mapping[str, str], *, ready: Callable[[], None]) -> int:
     """Serves until SIGTERM, finishes what is in flight, and returns the exit code."""
     process.reset_signals()
-    server = EchoServer(Reporter(config.identity, env))
+    server = EchoServer(Reporter(config.identity, env, log=_log))
     try:
         for protocol, port in ports_of(config, env):
             server.listen(protocol, port)
+            _log(f"listening on {protocol.lower()} {port}")
     except OSError as error:
         ready()
         os.write(2, f"echo: cannot listen: {error}\n".encode())
         return 1
     ready()
     return server.run()
+
+
+def _log(line: str) -> None:
+    """To the container's log. A terminal that is gone must not end the server."""
+    printable = line.encode("ascii", "backslashreplace").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    with suppress(OSError):
+        os.write(1, printable + b"\n")
 
 
 def ports_of(config: EchoConfig, env: Mapping[str, str]) -> list[tuple[str, int]]:

@@ -1,13 +1,14 @@
 """The HTTP/1.1 side of the echo server: bytes in, bytes out, no sockets. Standard library only.
 
-``GET /`` answers text, or JSON when the client accepts it or asks with ``?format=json``. ``?status=503`` sets the
-status, ``?size=N`` appends N bytes, ``/hostname`` and ``/env`` answer only that: what examples, probes, lessons need.
+``GET /`` answers text, or JSON when the client accepts it or asks by ``?format=json`` or a path in ``.json``.
+``?status=503`` sets the status, ``?size=N`` appends N bytes, ``/hostname`` and ``/env`` answer only that: what examples,
+probes and lessons need.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 _METHODS: Final = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"CONNECT ")
@@ -26,14 +27,18 @@ def looks_like_http(first: bytes) -> bool | None:
 
 
 class Reporter:
-    """Who answers: the pod's identity and environment."""
+    """Who answers: the pod's identity and environment. ``log`` takes a line per request."""
 
-    def __init__(self, identity: Mapping[str, str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, identity: Mapping[str, str], env: Mapping[str, str], *, log: Callable[[str], None] = lambda _line: None
+    ) -> None:
         self.identity = dict(identity)
         self.env = dict(env)
+        self.log = log
 
     def greeting(self, protocol: str, peer: tuple[str, int], local: tuple[str, int]) -> bytes:
         """The line a raw client gets first."""
+        self.log(f"{_endpoint(peer)} {protocol}")
         who = " ".join(f"{key}={value}" for key, value in self.identity.items())
         return f"{protocol} {who} client={_endpoint(peer)} local={_endpoint(local)}\n".encode()
 
@@ -98,10 +103,12 @@ class HTTPDialogue:
         path, _, query = target.partition("?")
         wishes = dict(pair.partition("=")[::2] for pair in query.split("&"))
         report = self._report(method, target, headers, body)
-        as_json = "json" in headers.get("accept", "") or wishes.get("format") == "json"
+        as_json = "json" in headers.get("accept", "") or path.endswith(".json") or wishes.get("format") == "json"
         text, kind = _render(path, report, as_json=as_json)
         text += b"x" * min(_number(wishes.get("size"), 0), _LARGEST_ANSWER)
-        answer = _answer(_number(wishes.get("status"), 200), text, kind=kind, close=self.closing)
+        status = _number(wishes.get("status"), 200)
+        self._reporter.log(f'{_endpoint(self._peer)} "{method} {target}" {status}')
+        answer = _answer(status, text, kind=kind, close=self.closing)
         return answer[: answer.index(b"\r\n\r\n") + 4] if method == "HEAD" else answer
 
     def _report(self, method: str, target: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:

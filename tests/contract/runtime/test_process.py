@@ -216,7 +216,8 @@ async def test_the_echo_answers_on_declared_ports(harness: Harness) -> None:
         "metadata": {"name": "web", "namespace": "shop"},
         "spec": {"containers": [{"name": "app", "ports": [{"containerPort": 80}, {"containerPort": 9376}]}]},
     }
-    await harness.run(sandbox=sandbox.id, pod=pod, env={"COLOR": "blue"})
+    log = harness.directory / "echo.log"
+    container = await harness.run(sandbox=sandbox.id, pod=pod, env={"COLOR": "blue"}, log_path=log)
     for port in (80, 9376):
         request = b"GET /x?y=1 HTTP/1.1\r\nHost: h\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
         head, _, body = (await _answer(harness, sandbox.id, port, request)).partition(b"\r\n\r\n")
@@ -227,6 +228,7 @@ async def test_the_echo_answers_on_declared_ports(harness: Harness) -> None:
     raw = await _answer(harness, sandbox.id, 80, b"\x00binary")
     greeting, _, rest = raw.partition(b"\n")
     assert b"pod=web" in greeting
+    assert "listening on tcp 9376" in await harness.log(container, '"GET /x?y=1" 200')
     assert rest == b"\x00binary"
 
 

@@ -55,6 +55,18 @@ def test_text_and_the_short_paths() -> None:
     assert not dialogue.closing
 
 
+def test_every_request_is_logged() -> None:
+    lines: list[str] = []
+    reporter = Reporter({}, {}, log=lines.append)
+    HTTPDialogue(reporter, ("10.0.0.9", 1), ("10.0.0.1", 80)).feed(b"GET /a?status=404 HTTP/1.1\r\n\r\n")
+    reporter.greeting("udp", ("10.0.0.9", 2), ("10.0.0.1", 53))
+    assert lines == ['10.0.0.9:1 "GET /a?status=404" 404', "10.0.0.9:2 udp"]
+
+
+def test_a_path_in_json_is_answered_in_json() -> None:
+    assert json.loads(_bodies(_dialogue().feed(b"GET /env.json HTTP/1.1\r\n\r\n"))[0])["pod"] == "web"
+
+
 def test_status_and_size_are_the_clients_wish() -> None:
     answer = _dialogue().feed(b"GET /?status=503&size=1000 HTTP/1.1\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable")
