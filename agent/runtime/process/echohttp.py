@@ -1,8 +1,8 @@
 """The HTTP/1.1 side of the echo server: bytes in, bytes out, no sockets. Standard library only.
 
 ``GET /`` answers text, or JSON when the client accepts it or asks by ``?format=json`` or a path in ``.json``.
-``?status=503`` sets the status, ``?size=N`` appends N bytes, ``/hostname`` and ``/env`` answer only that: what examples,
-probes and lessons need.
+``?status=503`` sets the status, ``?size=N`` appends N bytes, ``/hostname`` and ``/env`` answer only that: it is what
+examples, probes and lessons need.
 """
 
 from __future__ import annotations
