@@ -48,8 +48,13 @@ def _construct_int(loader: Any, node: Any) -> Any:
     sign = -1 if text.startswith("-") else 1
     digits = text.lstrip("+-")
     if len(digits) > 1 and digits[0] == "0" and digits[1].isdigit():
-        return sign * int(digits, 8)
-    return sign * int(digits, 0)
+        return _as_json(sign * int(digits, 8))
+    return _as_json(sign * int(digits, 0))
+
+
+def _as_json(value: int) -> int | float:
+    """Numbers beyond 64 bits are floats, as JSON readers have them."""
+    return value if -(1 << 63) <= value < 1 << 64 else float(value)
 
 
 def _construct_float(loader: Any, node: Any) -> Any:

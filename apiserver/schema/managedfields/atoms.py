@@ -79,7 +79,7 @@ class Atoms:
                 fields[unowned] = Atom(leaf=True, owned=False, expects="string")
             if "metadata" in fields:
                 fields["metadata"] = self._metadata(fields["metadata"])
-            self._roots[name] = Atom(fields=fields)
+            self._roots[name] = Atom(fields=fields, expects="map")
         return self._roots[name]
 
     def _metadata(self, whole: Atom) -> Atom:
@@ -87,7 +87,7 @@ class Atoms:
         for unowned in _UNOWNED_METADATA:
             if unowned in fields:
                 fields[unowned] = Atom(leaf=True, owned=False)
-        return Atom(fields=fields)
+        return Atom(fields=fields, expects="map")
 
     def struct(self, name: str) -> Atom:
         """The atom of a struct."""
