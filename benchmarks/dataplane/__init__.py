@@ -1,0 +1,1 @@
+"""How fast the Service data planes are, beside HAProxy and nginx in the same run. ``python -m benchmarks.dataplane``"""

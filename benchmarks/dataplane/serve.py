@@ -1,0 +1,69 @@
+"""The program under measurement: one of our data planes with one Service, in the namespace it is started in."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+
+import uvloop
+
+from agent.proxy.nftables.build import NftablesDataPlane
+from agent.proxy.plane import DataPlane
+from agent.proxy.table.model import (
+    Backends,
+    Endpoint,
+    Frontend,
+    KeepSource,
+    Kind,
+    PortKey,
+    Route,
+    Scope,
+    Verdict,
+)
+from agent.proxy.userspace.build import UserspaceDataPlane
+from agent.proxy.userspace.clients import Clients
+from minikube_py.aio.clock import SystemClock
+from minikube_py.api.types import ObjectKey
+
+
+def route(address: str, endpoints: str) -> Route:
+    """``address`` is ip:port, ``endpoints`` are comma-separated ip:port."""
+    ip, _, port = address.partition(":")
+    ends = tuple(
+        Endpoint(host, int(number)) for host, _, number in (each.partition(":") for each in endpoints.split(","))
+    )
+    backends = Backends(Verdict.FORWARD, ends)
+    frontend = Frontend(Scope.NODE, ip, int(port), "TCP")
+    key = PortKey(ObjectKey("default", f"bench-{port}"), "", "TCP")
+    return Route(frontend, Kind.CLUSTER_IP, key, backends, backends, KeepSource.NEVER)
+
+
+def plane(name: str, node_ip: str) -> DataPlane:
+    """A data plane by name."""
+    clients = Clients(pod_cidrs=["10.244.0.0/16"], node_addresses=[node_ip, "127.0.0.0/8"])
+    node_ips = (node_ip,)
+    userspace = UserspaceDataPlane(
+        clients=clients, host_sockets=None, clock=SystemClock(), keep_sources=False, node_ips=node_ips
+    )
+    return NftablesDataPlane(clients=clients, node_ips=node_ips, beside=userspace) if name == "nftables" else userspace
+
+
+async def main(name: str, node_ip: str, *services: str) -> None:
+    """``services`` are address=endpoints."""
+    serving = plane(name, node_ip)
+    serving.start()
+    routes = [route(*each.split("=")) for each in services]
+    serving.apply({each.frontend: each for each in routes})
+    gc.collect()
+    gc.freeze()
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    print("ready", flush=True)
+    await stop.wait()
+    await serving.stop()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(*sys.argv[1:]))
