@@ -24,6 +24,7 @@ from apiserver.routes.patching import Patcher
 from apiserver.routes.resources import ResourceRoutes
 from apiserver.routes.reviews import Reviews
 from apiserver.routes.streaming.routes import Streaming
+from apiserver.routes.subresources.eviction import Evictor
 from apiserver.routes.subresources.routes import Subresources
 from apiserver.routes.writing import Writer
 from apiserver.schema.discovery import Discovery
@@ -54,7 +55,7 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
     reader = StoreReader(store)
     security = _security(config, store, reader, clock)
     tracker = FieldTracker(schema)
-    writer = Writer(reader=reader, admission=default_chain(), schema=schema, fields=tracker)
+    writer = Writer(reader=reader, admission=default_chain(security.rbac), schema=schema, fields=tracker)
     boot = Boot(catalog=catalog, writer=writer, config=config)
     writer.followers.append(boot.follow)
     routes = ResourceRoutes(
@@ -65,7 +66,8 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         clock=clock,
     )
     streaming = Streaming(reader=reader, agents=agent_tls_context(config))
-    subresources = Subresources(schema=schema, writer=writer, routes=routes, tokens=security.tokens)
+    evictor = Evictor(catalog=catalog, writer=writer)
+    subresources = Subresources(schema=schema, writer=writer, routes=routes, tokens=security.tokens, evictor=evictor)
     reviews = Reviews(
         schema=schema,
         table=table,

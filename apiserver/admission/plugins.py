@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from apiserver.admission.chain import AdmissionChain
+from apiserver.admission.chain import AdmissionChain, Plugin
+from apiserver.admission.escalation import NoEscalation
 from apiserver.admission.limits import LimitRanger
 from apiserver.admission.namespaces import NamespaceLifecycle
 from apiserver.admission.nodes import NodeRestriction
@@ -10,13 +11,16 @@ from apiserver.admission.pods import DefaultTolerationSeconds, Priority
 from apiserver.admission.podsecurity import PodSecurity
 from apiserver.admission.quota import ResourceQuota
 from apiserver.admission.serviceaccounts import ServiceAccountAdmission
+from apiserver.auth.rbac import RBAC
 
 
-def default_chain() -> AdmissionChain:
-    """Every built-in plugin. Quota comes last: it counts only what all others let pass."""
+def default_chain(rbac: RBAC | None) -> AdmissionChain:
+    """Every built-in plugin. Quota comes last: it counts only what all others let pass. ``rbac`` None: all may all."""
+    escalation: list[Plugin] = [NoEscalation(rbac)] if rbac is not None else []
     return AdmissionChain(
         [
             NamespaceLifecycle(),
+            *escalation,
             LimitRanger(),
             ServiceAccountAdmission(),
             NodeRestriction(),

@@ -14,31 +14,38 @@ from apiserver.auth.tokens import ServiceAccountTokens
 from apiserver.refusals import not_found
 from apiserver.routes.bodies import read_body, read_object, validation_of
 from apiserver.routes.dispatch import SubresourceRoute
-from apiserver.routes.options import WriteOptions, write_options
+from apiserver.routes.options import WriteOptions, delete_options, write_options
 from apiserver.routes.patching import patch_kind
 from apiserver.routes.request import RequestInfo
 from apiserver.routes.resources import ResourceRoutes, warning_headers
 from apiserver.routes.responses import Answer, send
 from apiserver.routes.served import Served
 from apiserver.routes.subresources.binding import CREATED, bind
+from apiserver.routes.subresources.eviction import Evictor
 from apiserver.routes.subresources.scale import scale_of, with_scale
 from apiserver.routes.subresources.token import grant
 from apiserver.routes.writing import Writer
 from apiserver.schema.patching import Patcher
 from apiserver.schema.schema import Kind, Schema
+from minikube_py.api.errors import BadRequest
+from minikube_py.api.meta import metadata
 from minikube_py.api.patch import PatchKind
 from minikube_py.api.types import Object
 
 SCALE = Kind("autoscaling", "v1", "Scale")
 BINDING = Kind("", "v1", "Binding")
+EVICTION = Kind("policy", "v1", "Eviction")
 TOKEN_REQUEST = Kind("authentication.k8s.io", "v1", "TokenRequest")
 
 
 class Subresources:
     """Routes of subresources that have a kind of their own."""
 
-    def __init__(self, *, schema: Schema, writer: Writer, routes: ResourceRoutes, tokens: ServiceAccountTokens) -> None:
+    def __init__(
+        self, *, schema: Schema, writer: Writer, routes: ResourceRoutes, tokens: ServiceAccountTokens, evictor: Evictor
+    ) -> None:
         self._tokens = tokens
+        self._evictor = evictor
         self._schema = schema
         self._writer = writer
         self._routes = routes
@@ -50,7 +57,22 @@ class Subresources:
             ("pods", "binding"): self.binding,
             ("*", "scale"): self.scale,
             ("serviceaccounts", "token"): self.token,
+            ("pods", "eviction"): self.eviction,
         }
+
+    async def eviction(
+        self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
+    ) -> web.StreamResponse:
+        """POST pods/NAME/eviction."""
+        options = write_options(info.query, "CreateOptions")
+        eviction = (await read_object(request, self._schema, EVICTION, options)).object
+        if metadata(eviction).get("name") not in (None, "", info.name):
+            raise BadRequest(f"name in URL does not match name in Eviction object: {info.name}")
+        deletion = delete_options({}, eviction.get("deleteOptions"))
+        dry_run = options.dry_run or deletion.dry_run
+        write = self._routes.write_request(request, info, served, user, replace(options, dry_run=dry_run))
+        self._evictor.evict(write, deletion)
+        return await send(request, Answer(201, CREATED))
 
     async def token(
         self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
