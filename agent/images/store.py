@@ -49,8 +49,8 @@ class LocalImages:
             raise ImageFault("ErrImageNeverPull", f'Container image "{image}" is not present with pull policy of Never')
         raise ImageFault(
             "ErrImagePull",
-            f'failed to pull image "{image}": this node runs without a registry. Load it with `minik image load FILE` '
-            f"(an archive of `docker save {image}`), or use minik.local/echo, minik.local/host or --runtime docker",
+            f"there is no registry here. Load it with `minik image load FILE` (made by `docker save {image}`), "
+            "or use minik.local/echo, minik.local/host or --runtime docker",
         )
 
     async def list_images(self) -> list[ImageInfo]:

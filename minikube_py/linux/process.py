@@ -73,6 +73,16 @@ def set_name(name: str) -> None:
     libc.call("prctl", PR_SET_NAME, buffer, 0, 0, 0, operation="set the process name")
 
 
+def set_title(title: str) -> None:
+    """The command line ps(1) shows, as far as the original one's memory reaches; for processes that do not exec."""
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    start, end = int(fields[45]), int(fields[46])  # arg_start, arg_end (proc_pid_stat(5), 48 and 49)
+    if 0 < start < end:
+        text = title.encode()[: end - start - 1]
+        ctypes.memmove(start, text + bytes(end - start - len(text)), end - start)
+
+
 def no_new_privileges() -> None:
     prctl(PR_SET_NO_NEW_PRIVS, 1, operation="set no_new_privs")
 

@@ -126,8 +126,9 @@ def run_container(
     identity.limit_files(facts.soft_files)
     identity.take_on(who, config.user, many_ids=facts.many_ids)
     process.close_range(4)
-    process.set_name(config.name)
     if config.echo is not None and not config.argv:
+        process.set_name("echo")
+        process.set_title("/echo")
         return echo.serve(config.echo, env, ready=status.close)
     return execute(config.argv, env)
 

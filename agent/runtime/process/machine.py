@@ -367,6 +367,7 @@ def main(config_path: str) -> int:
     mounts.set_propagation("/", mounts.MS_SLAVE)
     mounts.mount("proc", "/proc", "proc", mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC)
     socket.sethostname(str(config["node_name"])[:64])
+    process.set_title(f"minik machine {config['node_name']}")
     return Machine(config, soft_files=soft).run()
 
 

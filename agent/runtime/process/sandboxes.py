@@ -120,6 +120,7 @@ class Sandbox:
     def _start_pause(self, forker: Forker) -> None:
         def body() -> NoReturn:
             process.set_name("pause")
+            process.set_title("/pause")
             process.close_range(3)
             pause()
 
