@@ -51,13 +51,13 @@ class DatagramEndpoint:
                 data, asker = receive(_LARGEST_QUERY)
             except OSError:  # nothing more to read, or an error about an earlier answer
                 return
-            turns = ready.get(data[2:])
-            if turns is None:
+            answer = ready.get(data[2:])
+            if answer is None:
                 self._work_out(data, asker)
                 continue
             self.fast += 1
             try:
-                send(data[:2] + next(turns), asker)
+                send(data[:2] + (answer if isinstance(answer, bytes) else next(answer)), asker)
             except OSError:
                 pass  # the asker is gone or slow; it will ask again
 

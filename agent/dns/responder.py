@@ -30,7 +30,7 @@ from agent.dns.zone import Answer, Zone
 from minikube_py.aio.clock import Clock
 
 _LONGEST_KEY = 320
-_MOST_READY = 20_000
+_MOST_READY = 10_000
 _LONGEST_CHAIN = 8
 
 
@@ -42,9 +42,10 @@ class Responder:
         self._forwarder = forwarder
         self._clock = clock
         self._synced = synced
-        #: Encoded answers in turn, by the bytes of their question after the id. Read by the server for each packet.
-        self.ready: dict[bytes, Iterator[bytes]] = {}
-        self._keys_of: dict[bytes, list[bytes]] = {}
+        #: Encoded answers, or several to be served in turn, by the bytes of their question after the id. Read by the
+        #: server for each packet.
+        self.ready: dict[bytes, bytes | Iterator[bytes]] = {}
+        self._keys_of: dict[bytes, tuple[bytes, ...]] = {}
         self._passing: list[bytes] = []
         self._second = -1
         self.hosts = StaticHosts({})
@@ -142,12 +143,12 @@ class Responder:
 
     def _encoded(self, query: Query, answer: Answer, limit: int, key: bytes | None) -> bytes:
         self.rcodes[answer.rcode] += 1
-        turns = itertools.cycle(encode_answer(query, answer, limit))
+        turns = encode_answer(query, answer, limit)
         if key is not None and answer.rcode != Rcode.SERVFAIL and not _chained(answer):
             self._make_room()
-            self.ready[key] = turns
-            self._keys_of.setdefault(query.name, []).append(key)
-        return next(turns)
+            self.ready[key] = turns[0] if len(turns) == 1 else itertools.cycle(turns[1:] + turns[:1])
+            self._keys_of[query.name] = (*self._keys_of.get(query.name, ()), key)
+        return turns[0]
 
     def _passed_on(self, query: Query, found: Remembered, limit: int, key: bytes | None) -> bytes:
         self.rcodes[found.answer.rcode] += 1
@@ -155,7 +156,7 @@ class Responder:
         encoded = encode_foreign(query, found.answer, age, limit, opt_record() if query.edns else b"")
         if key is not None:
             self._make_room()
-            self.ready[key] = itertools.repeat(encoded)
+            self.ready[key] = encoded
             self._passing.append(key)
         return encoded
 

@@ -129,41 +129,42 @@ class _Writer:
     """Writes records after the question, as many as fit, compressing their owners' names."""
 
     def __init__(self, query: Query, limit: int) -> None:
+        self._asked = query.name
         self._at = HEADER_SIZE + len(query.question)
         self._limit = limit
         self._offsets: dict[bytes, int] = {}
         self.pieces: list[bytes] = []
-        self._learn(query.name, HEADER_SIZE)
 
     def write_all(self, records: Iterable[Record]) -> tuple[int, bool]:
         """How many were written, and whether some did not fit."""
         written = 0
-        for record in records:
-            owner = self._compressed(record.owner)
-            piece = owner + _FIXED.pack(record.type, CLASS_IN, record.ttl, len(record.data)) + record.data
+        for owner, kind, ttl, data in records:
+            piece = self._compressed(owner) + _FIXED.pack(kind, CLASS_IN, ttl, len(data)) + data
             if self._at + len(piece) > self._limit:
                 return written, True
-            self._learn(record.owner, self._at)
             self.pieces.append(piece)
             self._at += len(piece)
             written += 1
         return written, False
 
     def _compressed(self, name: bytes) -> bytes:
+        """A pointer into the question where the name is the end of what was asked; else what was written before."""
+        if self._asked.endswith(name):
+            return (0xC000 | HEADER_SIZE + len(self._asked) - len(name)).to_bytes(2, "big")
         known = self._offsets.get(name)
         if known is not None:
             return (0xC000 | known).to_bytes(2, "big")
+        self._learn(name)
         for above in ancestors(name):
-            known = self._offsets.get(above)
-            if known is not None:
-                return name[: len(name) - len(above)] + (0xC000 | known).to_bytes(2, "big")
+            if self._asked.endswith(above) or self._offsets.get(above, self._at) < self._at:
+                return name[: len(name) - len(above)] + self._compressed(above)
         return name
 
-    def _learn(self, name: bytes, at: int) -> None:
-        """Remember where ``name``, just written at ``at``, and the names above it can be pointed to."""
+    def _learn(self, name: bytes) -> None:
+        """Remember where ``name``, about to be written, and the names above it can be pointed to."""
         for part in (name, *ancestors(name)):
-            offset = at + len(name) - len(part)
-            if part in self._offsets or offset > _HIGHEST_OFFSET:
+            offset = self._at + len(name) - len(part)
+            if part in self._offsets or self._asked.endswith(part) or offset > _HIGHEST_OFFSET:
                 return
             self._offsets[part] = offset
 
