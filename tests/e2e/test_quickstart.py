@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,26 +80,11 @@ def test_rollout_and_undo(quickstart: MinikCluster, kubectl: str) -> None:
 
 
 def test_watching_and_following(quickstart: MinikCluster, kubectl: str) -> None:
-    watching = subprocess.Popen(
-        ["timeout", "60", kubectl, "get", "pods", "-w", "--no-headers", "-l", "app=my-app"],
-        env=quickstart.environment, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert watching.stdout is not None
-    seen = [watching.stdout.readline().split()[0] for _ in range(3)]
-    victim = seen[0]
-    quickstart.kubectl("delete", "pod", victim, "--wait=false", binary=kubectl)
-    while True:
-        name, ready, status, *_ = watching.stdout.readline().split()
-        if name not in seen and (ready, status) == ("1/1", "Running"):
-            break
-    watching.terminate()
-    watching.wait()
-    watching.stdout.close()
-    following = subprocess.Popen(
-        ["timeout", "60", kubectl, "logs", "-f", name], env=quickstart.environment, stdout=subprocess.PIPE, text=True
-    )
-    assert following.stdout is not None
-    assert following.stdout.readline()
-    following.terminate()
-    following.wait()
-    following.stdout.close()
+    with quickstart.following("get", "pods", "-w", "--no-headers", "-l", "app=my-app") as lines:
+        seen = [lines.readline().split()[0] for _ in range(3)]
+        quickstart.kubectl("delete", "pod", seen[0], "--wait=false", binary=kubectl)
+        name, ready, status = "", "", ""
+        while name in ("", *seen) or (ready, status) != ("1/1", "Running"):
+            name, ready, status, *_ = lines.readline().split()
+    with quickstart.following("logs", "-f", name) as lines:
+        assert "listening" in lines.readline()

@@ -8,9 +8,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import pytest
 
@@ -83,6 +84,17 @@ class MinikCluster:
         self, *argv: str, check: bool = True, stdin: str | None = None, binary: str | None = None, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
         return self.run(binary or need_kubectl(), *argv, check=check, stdin=stdin, timeout=timeout)
+
+    @contextmanager
+    def following(self, *argv: str, seconds: int = 60) -> Iterator[IO[str]]:
+        """The standard output of a kubectl that goes on running; it is ended with the block, or after ``seconds``."""
+        command = ["timeout", str(seconds), need_kubectl(), *argv]
+        with subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                yield process.stdout
+            finally:
+                process.terminate()
 
     # -- the cluster ----------------------------------------------------------------------------------------
 
