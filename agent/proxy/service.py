@@ -13,17 +13,18 @@ import resource
 from typing import Any
 
 from agent.proxy.health import HEALTHZ_PORT, HealthServers, ProxyHealth
-from agent.proxy.planes import choose_planes
 from agent.proxy.table.render import render_route
-from agent.proxy.table.table import Changes, RoutingTable
+from agent.proxy.table.table import RoutingTable
 from agent.proxy.table.views import SERVICE_NAME_LABEL, Node
-from agent.proxy.userspace.clients import Clients
 from minikube_py.aio.clock import Clock
 from minikube_py.aio.tasks import TaskSet
 from minikube_py.api import resources
 from minikube_py.api.types import Object
 from minikube_py.client.informers import InformerSet
 from minikube_py.config.parts import Network
+from minikube_py.dataplane.model import Changes
+from minikube_py.dataplane.modes import choose_planes
+from minikube_py.dataplane.userspace.clients import Clients
 from minikube_py.hostnet.protocol import HostSockets
 
 _log = logging.getLogger(__name__)

@@ -9,9 +9,10 @@ import sys
 
 import uvloop
 
-from agent.proxy.nftables.build import NftablesDataPlane
-from agent.proxy.plane import DataPlane
-from agent.proxy.table.model import (
+from minikube_py.aio.clock import SystemClock
+from minikube_py.api.types import ObjectKey
+from minikube_py.dataplane.contract import DataPlane
+from minikube_py.dataplane.model import (
     Backends,
     Endpoint,
     Frontend,
@@ -22,10 +23,9 @@ from agent.proxy.table.model import (
     Scope,
     Verdict,
 )
-from agent.proxy.userspace.build import UserspaceDataPlane
-from agent.proxy.userspace.clients import Clients
-from minikube_py.aio.clock import SystemClock
-from minikube_py.api.types import ObjectKey
+from minikube_py.dataplane.nftables.build import NftablesDataPlane
+from minikube_py.dataplane.userspace.build import UserspaceDataPlane
+from minikube_py.dataplane.userspace.clients import Clients
 
 
 def route(address: str, endpoints: str) -> Route:

@@ -7,18 +7,18 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from agent.proxy.table.model import Backends, Endpoint, Frontend, KeepSource, Kind, PortKey, Route, Scope, Verdict
-from agent.proxy.userspace.balancer import Balancer
-from agent.proxy.userspace.clients import Clients
-from agent.proxy.userspace.connector import Connector
-from agent.proxy.userspace.direction import Medium
-from agent.proxy.userspace.drivers import NestedDriver
-from agent.proxy.userspace.engine import Engine
-from agent.proxy.userspace.frontend import Services
-from agent.proxy.userspace.plane import UserspacePlane
 from minikube_py.aio.clock import SystemClock
 from minikube_py.aio.tasks import TaskSet
 from minikube_py.api.types import ObjectKey
+from minikube_py.dataplane.model import Backends, Endpoint, Frontend, KeepSource, Kind, PortKey, Route, Scope, Verdict
+from minikube_py.dataplane.userspace.balancer import Balancer
+from minikube_py.dataplane.userspace.clients import Clients
+from minikube_py.dataplane.userspace.connector import Connector
+from minikube_py.dataplane.userspace.direction import Medium
+from minikube_py.dataplane.userspace.drivers import NestedDriver
+from minikube_py.dataplane.userspace.engine import Engine
+from minikube_py.dataplane.userspace.frontend import Services
+from minikube_py.dataplane.userspace.plane import UserspacePlane
 from minikube_py.hostnet.sockets import DirectSockets
 
 

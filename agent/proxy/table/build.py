@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from agent.proxy.table.eligible import Selection, for_cluster, for_local, gather
-from agent.proxy.table.model import (
+from agent.proxy.table.views import Node, Service, ServicePort, Slice
+from minikube_py.dataplane.model import (
     Backends,
     Endpoint,
     Exclusion,
@@ -19,7 +20,6 @@ from agent.proxy.table.model import (
     Verdict,
     family_of,
 )
-from agent.proxy.table.views import Node, Service, ServicePort, Slice
 
 
 class _Choice(NamedTuple):

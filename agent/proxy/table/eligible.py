@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from agent.proxy.table.model import Endpoint, Exclusion, Reason
 from agent.proxy.table.views import Node, ServicePort, Slice
+from minikube_py.dataplane.model import Endpoint, Exclusion, Reason
 
 
 class Selection(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.proxy.table.model import Backends, Route
+from minikube_py.dataplane.model import Backends, Route
 
 
 def render_route(route: Route) -> dict[str, Any]:

@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from agent.proxy.table.build import local_ready_endpoints, routes_of
-from agent.proxy.table.model import Frontend, Route
 from agent.proxy.table.views import Node, Service, Slice
 from minikube_py.api.meta import key_of, labels_of, name_of
 from minikube_py.api.types import Object, ObjectKey
-
-#: What a data plane is told: the new route of a front end, or None where it is gone.
-Changes = dict[Frontend, Route | None]
+from minikube_py.dataplane.model import Changes, Frontend, Route
 
 
 class RoutingTable:

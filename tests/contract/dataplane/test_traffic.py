@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from agent.proxy.nftables.build import NftablesDataPlane
-from agent.proxy.plane import DataPlane
 from agent.proxy.table.table import RoutingTable
 from agent.proxy.table.views import Node
-from agent.proxy.userspace.build import UserspaceDataPlane
-from agent.proxy.userspace.clients import Clients
 from minikube_py.aio.clock import SystemClock
 from minikube_py.api.types import Object
+from minikube_py.dataplane.contract import DataPlane
+from minikube_py.dataplane.nftables.build import NftablesDataPlane
+from minikube_py.dataplane.userspace.build import UserspaceDataPlane
+from minikube_py.dataplane.userspace.clients import Clients
 from tests.support.netlab import NODES, PODS, SERVER_PORT, WORLD, Lab, LoopThread
 from tests.support.services import endpoint, endpoint_slice, port, service
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from agent.proxy.table.model import Frontend, KeepSource, Kind, Reason, Route, Scope, Verdict
 from agent.proxy.table.render import render_route
 from agent.proxy.table.table import RoutingTable
 from agent.proxy.table.views import Node
 from minikube_py.api.types import Object
+from minikube_py.dataplane.model import Frontend, KeepSource, Kind, Reason, Route, Scope, Verdict
 from tests.support.services import endpoint, endpoint_slice, port, service
 
 NODE = Node("node-1", ("192.168.230.11", "127.0.0.1"), "zone-a", ("127.0.0.1",))

@@ -1,0 +1,115 @@
+"""The nftables data plane with all its collaborators."""
+
+from __future__ import annotations
+
+import logging
+from ipaddress import ip_address
+
+from minikube_py.dataplane.contract import DataPlane
+from minikube_py.dataplane.model import Changes, Frontend, Scope, family_of
+from minikube_py.dataplane.nftables import messages as nf
+from minikube_py.dataplane.nftables.layout import packed_address
+from minikube_py.dataplane.nftables.netfilter import Netfilter
+from minikube_py.dataplane.nftables.plane import FamilyTable
+from minikube_py.dataplane.nftables.rules import Family
+from minikube_py.dataplane.userspace.clients import Clients
+
+_log = logging.getLogger(__name__)
+
+
+class NftablesDataPlane:
+    """See DataPlane. ``beside`` carries front ends on the host and on loopback addresses."""
+
+    name = "nftables"
+
+    def __init__(self, *, clients: Clients, node_ips: tuple[str, ...], beside: DataPlane) -> None:
+        self._clients = clients
+        self._node_ips = node_ips
+        self._beside = beside
+        self._netfilter: Netfilter | None = None
+        self._tables: dict[str, FamilyTable] = {}
+        self._problem = ""
+        self._served: set[Frontend] = set()
+
+    def start(self) -> None:
+        """See DataPlane. Raises OSError where nf_tables is not to be had."""
+        try:
+            self._netfilter = Netfilter()
+            self._install(self._netfilter)
+        except OSError:
+            if self._netfilter is not None:
+                self._netfilter.close()
+            raise
+        self._beside.start()
+
+    def _install(self, netfilter: Netfilter) -> None:
+        for ip in self._node_ips:
+            family = family_of(ip)
+            number = nf.IPV4 if family == "IPv4" else nf.IPV6
+            table = FamilyTable(
+                Family(number, packed_address(ip)),
+                netfilter,
+                pods=_of_family(self._clients.pod_cidrs, family),
+                own=_of_family(self._clients.node_addresses, family),
+            )
+            table.install()
+            self._tables[family] = table
+
+    def apply(self, changes: Changes) -> None:
+        """See DataPlane."""
+        kernel: dict[str, Changes] = {}
+        beside: Changes = {}
+        for frontend, route in changes.items():
+            address = ip_address(frontend.ip)
+            if frontend.scope is Scope.HOST or address.is_loopback:
+                beside[frontend] = route
+            else:
+                kernel.setdefault(family_of(frontend.ip), {})[frontend] = route
+        self._beside.apply(beside)
+        for family, part in kernel.items():
+            self._apply(family, part)
+
+    def _apply(self, family: str, changes: Changes) -> None:
+        table = self._tables.get(family)
+        if table is None:
+            return
+        for frontend, route in changes.items():
+            (self._served.add if route is not None else self._served.discard)(frontend)
+        try:
+            table.apply(changes)
+            self._problem = ""
+        except OSError as error:
+            _log.warning("nftables refused a change, installing everything anew: %s", error)
+            self._reinstall(table)
+
+    def _reinstall(self, table: FamilyTable) -> None:
+        try:
+            table.install()
+            self._problem = ""
+        except OSError as error:
+            _log.exception("nftables does not take the table")
+            self._problem = str(error)
+
+    def problems(self) -> dict[Frontend, str]:
+        """See DataPlane."""
+        mine = dict.fromkeys(self._served, self._problem) if self._problem else {}
+        return mine | self._beside.problems()
+
+    def load(self) -> dict[Frontend, int]:
+        """See DataPlane: the kernel's own connections are not counted."""
+        return self._beside.load()
+
+    async def stop(self) -> None:
+        """See DataPlane."""
+        await self._beside.stop()
+        for table in self._tables.values():
+            try:
+                table.remove()
+            except OSError as error:
+                _log.warning("cannot remove the nftables table: %s", error)
+        if self._netfilter is not None:
+            self._netfilter.close()
+
+
+def _of_family(networks: tuple[str, ...], family: str) -> list[str]:
+    return [each for each in networks if family_of(each.partition("/")[0]) == family]

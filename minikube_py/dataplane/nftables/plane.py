@@ -1,0 +1,272 @@
+"""The nftables data plane: keeps the kernel's maps equal to the table, one transaction per change.
+
+What it cannot carry, front ends on the host and on the node's loopback, is carried by a userspace plane beside it.
+After a transaction that the kernel refused everything is installed anew, so one bad element never lasts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+
+from minikube_py.dataplane.model import Changes, Frontend, Route
+from minikube_py.dataplane.nftables import messages as nf
+from minikube_py.dataplane.nftables.conntrack import Place, forget_stale
+from minikube_py.dataplane.nftables.layout import (
+    AFFINITY,
+    LOCALS,
+    OWN,
+    PODS,
+    SERVICES,
+    Chain,
+    Guard,
+    Layout,
+    StickyNumbers,
+    affinity_key_number,
+    family_of_route,
+    layout_of,
+    packed_address,
+)
+from minikube_py.dataplane.nftables.netfilter import LARGEST_TRANSACTION, Netfilter, Transaction
+from minikube_py.dataplane.nftables.rules import Family, interval
+from minikube_py.linux.rtmessages import attributes, text
+
+_log = logging.getLogger(__name__)
+
+TABLE = "minik"
+_ELEMENTS_PER_MESSAGE = 400
+#: An element of a verdict map may only be added once what it leads to is there.
+_LAST = (LOCALS, SERVICES)
+
+
+class FamilyTable:
+    """One address family's table in the kernel and what is in it."""
+
+    def __init__(self, family: Family, netfilter: Netfilter, *, pods: Iterable[str], own: Iterable[str]) -> None:
+        self._family = family
+        self._netfilter = netfilter
+        self._networks = {PODS: tuple(pods), OWN: tuple(own)}
+        self._routes: dict[Frontend, Route] = {}
+        self._layouts: dict[Frontend, Layout] = {}
+        self._elements: dict[tuple[str, bytes], bytes | None] = {}
+        self._uses: Counter[tuple[str, bytes]] = Counter()
+        self._chains: set[Chain] = set()
+        self._guards: set[Guard] = set()
+        self._sticky = StickyNumbers()
+
+    def install(self) -> None:
+        """Makes the table anew with all routes known. Raises OSError."""
+        transaction = Transaction()
+        number = self._family.family
+        transaction.add(nf.NEW_TABLE, number, nf.table_body(TABLE), nf.CREATE)
+        transaction.add(nf.DELETE_TABLE, number, nf.table_body(TABLE))
+        transaction.add(nf.NEW_TABLE, number, nf.table_body(TABLE), nf.CREATE)
+        for body in self._family.sets(TABLE):
+            transaction.add(nf.NEW_SET, number, body, nf.CREATE)
+        for name, networks in self._networks.items():
+            for cidr in networks:
+                self._put(transaction, name, interval(cidr))
+        for name, rules in self._family.fixed_chains().items():
+            self._add_chain(transaction, name, rules)
+        for name, (hook, rules) in self._family.base_chains().items():
+            self._add_chain(transaction, name, rules, hook)
+        self._netfilter.commit(transaction)
+        routes, self._routes = self._routes, {}
+        for known in (self._layouts, self._elements, self._uses, self._chains, self._guards):
+            known.clear()
+        self.apply(dict(routes))
+
+    def remove(self) -> None:
+        """Takes the table away. Raises OSError."""
+        transaction = Transaction()
+        transaction.add(nf.DELETE_TABLE, self._family.family, nf.table_body(TABLE))
+        self._netfilter.commit(transaction)
+
+    def apply(self, changes: Changes) -> None:
+        """Carries out changes; on refusal installs everything anew. Raises OSError if that fails too."""
+        before = {frontend: self._routes.get(frontend) for frontend in changes}
+        for frontend, route in changes.items():
+            if route is None:
+                self._routes.pop(frontend, None)
+            else:
+                self._routes[frontend] = route
+        self._program(changes)
+        self._forget_affinity(before, changes)
+        self._forget_udp(changes)
+
+    def _program(self, changes: Changes) -> None:
+        removed: dict[tuple[str, bytes], bytes | None] = {}
+        added: dict[tuple[str, bytes], bytes | None] = {}
+        chains: set[Chain] = set()
+        guards: set[Guard] = set()
+        dropped: set[Guard] = set()
+        for frontend, route in changes.items():
+            old = self._layouts.pop(frontend, None)
+            if old is not None:
+                self._release(old, removed)
+                dropped |= old.guards
+            if route is not None:
+                layout = layout_of(route, sticky=self._sticky.of(route.port) if route.affinity_seconds else 0)
+                self._layouts[frontend] = layout
+                self._claim(layout, removed, added)
+                chains |= layout.chains
+                guards |= layout.guards
+        self._commit(removed, added, chains - self._chains, guards - self._guards, dropped - guards)
+        self._chains |= chains
+        self._guards = (self._guards - dropped) | guards
+
+    def _release(self, layout: Layout, removed: dict[tuple[str, bytes], bytes | None]) -> None:
+        """Hairpin elements may belong to several front ends, hence the counting."""
+        for key, data in layout.elements.items():
+            self._uses[key] -= 1
+            if not self._uses[key]:
+                del self._uses[key]
+                removed[key] = data
+                del self._elements[key]
+
+    def _claim(
+        self,
+        layout: Layout,
+        removed: dict[tuple[str, bytes], bytes | None],
+        added: dict[tuple[str, bytes], bytes | None],
+    ) -> None:
+        for key, data in layout.elements.items():
+            self._uses[key] += 1
+            if key in self._elements:
+                continue
+            self._elements[key] = data
+            if key in removed and removed[key] == data:
+                del removed[key]
+            else:
+                added[key] = data
+
+    def _commit(
+        self,
+        removed: dict[tuple[str, bytes], bytes | None],
+        added: dict[tuple[str, bytes], bytes | None],
+        chains: set[Chain],
+        guards: set[Guard],
+        dropped: set[Guard],
+    ) -> None:
+        transaction = Transaction()
+        for chain in chains:
+            transaction.add(nf.NEW_CHAIN, self._family.family, nf.chain_body(TABLE, chain.name), nf.CREATE)
+        for chain in chains:
+            self._add_rules(transaction, chain.name, self._family.rules(chain))
+        for guard in guards:
+            self._add_chain(transaction, guard.name, self._family.guard_rules(guard))
+        for name, elements in _by_set(removed):
+            self._put(transaction, name, [nf.element(key) for key, _ in elements], kind=nf.DELETE_ELEMENT)
+            transaction = self._split(transaction)
+        for name, elements in _by_set(added):
+            self._put(transaction, name, [nf.element(key, data) for key, data in elements])
+            transaction = self._split(transaction)
+        for guard in dropped:
+            body = nf.rules_of_chain_body(TABLE, guard.name)
+            transaction.add(nf.DELETE_RULE, self._family.family, body)
+            transaction.add(nf.DELETE_CHAIN, self._family.family, nf.chain_body(TABLE, guard.name))
+        self._netfilter.commit(transaction)
+
+    def _split(self, transaction: Transaction) -> Transaction:
+        """A datagram has a largest size; a change of thousands of Services takes several."""
+        if transaction.size < LARGEST_TRANSACTION - 100_000:
+            return transaction
+        self._netfilter.commit(transaction)
+        return Transaction()
+
+    def _add_chain(
+        self,
+        transaction: Transaction,
+        name: str,
+        rules: list[tuple[bytes, ...]],
+        hook: tuple[str, int, int] | None = None,
+    ) -> None:
+        transaction.add(nf.NEW_CHAIN, self._family.family, nf.chain_body(TABLE, name, hook), nf.CREATE)
+        self._add_rules(transaction, name, rules)
+
+    def _add_rules(self, transaction: Transaction, name: str, rules: list[tuple[bytes, ...]]) -> None:
+        for rule in rules:
+            body = nf.rule_body(TABLE, name, *rule)
+            transaction.add(nf.NEW_RULE, self._family.family, body, nf.CREATE | nf.APPEND)
+
+    def _put(self, transaction: Transaction, name: str, elements: list[bytes], kind: int = nf.NEW_ELEMENT) -> None:
+        flags = nf.CREATE if kind == nf.NEW_ELEMENT else 0
+        transaction.add(kind, self._family.family, nf.elements_body(TABLE, name, elements), flags)
+
+    def _forget_affinity(self, before: dict[Frontend, Route | None], changes: Changes) -> None:
+        """Clients that stick to an endpoint that is gone are let go."""
+        doomed: dict[int, frozenset[bytes]] = {}
+        for frontend, old in before.items():
+            if old is None or not old.affinity_seconds:
+                continue
+            new = changes[frontend]
+            number = self._sticky.of(old.port) * 2
+            doomed[number] = _endpoint_data(new.inside.endpoints if new else ())
+            doomed[number + 1] = _endpoint_data(new.outside.endpoints if new else ())
+        if not doomed:
+            return
+        keys = [key for key, data in self._affinity() if data not in doomed.get(affinity_key_number(key), {data})]
+        for start in range(0, len(keys), _ELEMENTS_PER_MESSAGE):
+            transaction = Transaction()
+            chunk = [nf.element(key) for key in keys[start : start + _ELEMENTS_PER_MESSAGE]]
+            self._put(transaction, AFFINITY, chunk, kind=nf.DELETE_ELEMENT)
+            try:
+                self._netfilter.commit(transaction)
+            except FileNotFoundError:
+                continue  # it expired in between; the next change looks again
+
+    def _affinity(self) -> list[tuple[bytes, bytes]]:
+        bodies = self._netfilter.dump(nf.GET_ELEMENT, self._family.family, text(1, TABLE), text(2, AFFINITY))
+        found = []
+        for body in bodies:
+            for entry in _list(attributes(body).get(3, b"")):
+                attrs = attributes(entry)
+                key, data = attributes(attrs[1])[1], attributes(attrs[2])[1]
+                found.append((key, data))
+        return found
+
+    def _forget_udp(self, changes: Changes) -> None:
+        current: dict[Place, frozenset[Place]] = {}
+        for frontend, route in changes.items():
+            if frontend.protocol == "UDP":
+                ends = (*route.inside.endpoints, *route.outside.endpoints) if route else ()
+                places = frozenset((packed_address(each.ip), each.port) for each in ends)
+                current[packed_address(frontend.ip), frontend.port] = places
+        if current:
+            forget_stale(self._netfilter, self._family.family, current)
+
+    def owns(self, route: Route) -> bool:
+        """Whether the route is of this family."""
+        return family_of_route(route) == self._family.family
+
+
+def _endpoint_data(endpoints: Iterable[object]) -> frozenset[bytes]:
+    return frozenset(
+        packed_address(each.ip) + each.port.to_bytes(2, "big") + b"\0\0"  # type: ignore[attr-defined]
+        for each in endpoints
+    )
+
+
+def _by_set(
+    elements: dict[tuple[str, bytes], bytes | None],
+) -> Iterable[tuple[str, list[tuple[bytes, bytes | None]]]]:
+    """Elements by set in messages of bearable size; those that others must precede come last."""
+    sets: dict[str, list[tuple[bytes, bytes | None]]] = {}
+    for (name, key), data in elements.items():
+        sets.setdefault(name, []).append((key, data))
+    for name in sorted(sets, key=lambda each: _LAST.index(each) if each in _LAST else -1):
+        of_set = sets[name]
+        for start in range(0, len(of_set), _ELEMENTS_PER_MESSAGE):
+            yield name, of_set[start : start + _ELEMENTS_PER_MESSAGE]
+
+
+def _list(data: bytes) -> Iterable[bytes]:
+    """The entries of a nested list, whose attributes all have the same type."""
+    offset = 0
+    while offset + 4 <= len(data):
+        length = int.from_bytes(data[offset : offset + 2], "little")
+        if length < 4:
+            return
+        yield data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3

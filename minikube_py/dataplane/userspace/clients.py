@@ -1,0 +1,51 @@
+"""Who a client is to the cluster: a pod, the node itself, or somebody from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+
+from minikube_py.dataplane.model import Backends, KeepSource, Route
+
+
+class Origin(StrEnum):
+    """Where a connection comes from."""
+
+    POD = "pod"
+    NODE = "node"
+    OUTSIDE = "outside"
+
+
+class Clients:
+    """Tells origins apart by address. ``node_addresses`` may hold networks: all of the node's own addresses."""
+
+    def __init__(self, *, pod_cidrs: Iterable[str], node_addresses: Iterable[str]) -> None:
+        self.pod_cidrs = tuple(pod_cidrs)
+        self.node_addresses = tuple(node_addresses)
+        pods = [ip_network(each) for each in self.pod_cidrs]
+        own = [ip_network(each) for each in self.node_addresses]
+
+        @lru_cache(maxsize=65_536)
+        def origin_of(ip: str) -> Origin:
+            address = ip_address(ip)
+            if any(address in network for network in own):
+                return Origin.NODE
+            return Origin.POD if any(address in network for network in pods) else Origin.OUTSIDE
+
+        self.origin_of = origin_of
+
+    def backends(self, route: Route, ip: str) -> Backends:
+        """What ``route`` has for a client."""
+        if route.inside is route.outside:
+            return route.inside
+        outside = self.origin_of(ip) is Origin.OUTSIDE and ip != route.frontend.ip  # the node reaching its own address
+        return route.outside if outside else route.inside
+
+    def keeps_source(self, route: Route, client_ip: str, endpoint_ip: str) -> bool:
+        """Whether the endpoint is to see the client's own address; never for a pod that reaches itself (hairpin)."""
+        if route.keep_source is KeepSource.NEVER or client_ip in (endpoint_ip, route.frontend.ip):
+            return False
+        origin = self.origin_of(client_ip)
+        return origin is Origin.POD or (origin is Origin.OUTSIDE and route.keep_source is KeepSource.ALL)

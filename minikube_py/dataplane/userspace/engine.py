@@ -1,0 +1,164 @@
+"""The event loop of the userspace data plane: one edge-triggered epoll set, in plain function calls.
+
+asyncio's transports cost a third of a proxy's throughput (measured: docs/dataplane.md), so the relays stand directly
+on epoll. The set is itself a descriptor: it nests in an asyncio loop (:mod:`minikube_py.dataplane.userspace.drivers`),
+and any thread of its own could turn it as well. Nothing here blocks except ``turn`` with a timeout.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import select
+import socket
+import time
+from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+#: The peer has ended its side, both sides are ended, or the socket has failed: whatever is left must be read now.
+ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+BOTH = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+READING = select.EPOLLIN | select.EPOLLET
+_BATCH = 256
+
+Handler = Callable[[int], None]
+Callback = Callable[[], None]
+
+
+class Timer:
+    """A callback that waits for its time."""
+
+    __slots__ = ("callback", "due")
+
+    def __init__(self, due: float, callback: Callback) -> None:
+        self.due = due
+        self.callback: Callback | None = callback
+
+    def cancel(self) -> None:
+        """Do not fire. Harmless after firing."""
+        self.callback = None
+
+
+class Engine:
+    """Sockets and the functions that serve them. ``monotonic`` gives seconds.
+
+    Whoever turns the engine sets ``wake``: it is called when work or a timer was added between two turns.
+    """
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.monotonic = monotonic
+        self.wake: Callback = lambda: None
+        self._turning = False
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Handler] = {}
+        self._failures: dict[int, Callback] = {}
+        self._closing: list[socket.socket] = []
+        self._again: list[Callback] = []
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+
+    def fileno(self) -> int:
+        """Readable when a turn has something to do."""
+        return self._epoll.fileno()
+
+    def register(self, sock: socket.socket, handler: Handler, on_failure: Callback, events: int = BOTH) -> None:
+        """Calls ``handler(events)`` at each edge; ``on_failure()`` once if the handler itself fails."""
+        fd = sock.fileno()
+        self._handlers[fd] = handler
+        self._failures[fd] = on_failure
+        self._epoll.register(fd, events)
+
+    def close(self, sock: socket.socket) -> None:
+        """Closes ``sock``; within a turn at its end, so that events already fetched never reach a reused descriptor."""
+        fd = sock.fileno()
+        if self._handlers.pop(fd, None) is not None:
+            del self._failures[fd]
+        if self._turning:
+            self._closing.append(sock)
+        else:
+            sock.close()
+
+    def again(self, callback: Callback) -> None:
+        """Work that has had its share of this turn goes on in the next."""
+        self._again.append(callback)
+        if not self._turning:
+            self.wake()
+
+    def call_later(self, seconds: float, callback: Callback) -> Timer:
+        """``callback`` in ``seconds`` from now, by the turn that follows."""
+        timer = Timer(self.monotonic() + seconds, callback)
+        heapq.heappush(self._timers, (timer.due, next(self._order), timer))
+        if not self._turning:
+            self.wake()
+        return timer
+
+    def turn(self, timeout: float = 0.0) -> float | None:
+        """Serves everything that is ready; waits for at most ``timeout`` seconds if nothing is.
+
+        Returns the seconds after which the next turn is needed even without an event, None if no such time is known.
+        """
+        handlers = self._handlers
+        ready = self._epoll.poll(0.0 if self._again else timeout, _BATCH)
+        self._turning = True
+        for fd, events in ready:
+            handler = handlers.get(fd)
+            if handler is None:
+                continue
+            try:
+                handler(events)
+            except Exception:
+                self._fail(fd)
+        if self._again:
+            self._run_again()
+        if self._timers:
+            self._run_timers()
+        self._turning = False
+        if self._closing:
+            self._close_all()
+        return self._next_turn()
+
+    def shut_down(self) -> None:
+        """Closes every socket still due to be closed, and the set itself. Owners close their sockets first."""
+        self._close_all()
+        self._again.clear()
+        self._timers.clear()
+        self._epoll.close()
+
+    def _fail(self, fd: int) -> None:
+        """One bad handler costs its own connection, never the others'."""
+        _log.exception("data plane handler failed")
+        self._guard(self._failures.get(fd, lambda: None))
+
+    def _guard(self, callback: Callback) -> None:
+        try:
+            callback()
+        except Exception:
+            _log.exception("data plane callback failed")
+
+    def _run_again(self) -> None:
+        work, self._again = self._again, []
+        for callback in work:
+            self._guard(callback)
+
+    def _run_timers(self) -> None:
+        now = self.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            callback = heapq.heappop(self._timers)[2].callback
+            if callback is not None:
+                self._guard(callback)
+
+    def _close_all(self) -> None:
+        for sock in self._closing:
+            sock.close()
+        self._closing.clear()
+
+    def _next_turn(self) -> float | None:
+        if self._again:
+            return 0.0
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+        return max(0.0, self._timers[0][0] - self.monotonic()) if self._timers else None

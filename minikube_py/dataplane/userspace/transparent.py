@@ -1,0 +1,86 @@
+"""Keeping the client's address: what the node must do so that answers to foreign addresses come back to our sockets.
+
+A transparent socket sends from the client's own address, so the endpoint answers to the client, and the node would
+forward that answer. One netfilter rule marks packets that belong to a transparent socket, one routing rule delivers
+marked packets locally. Ports or addresses alone cannot tell these answers from the client's own connections to the
+same endpoint, hence the socket lookup.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import struct
+from collections.abc import Iterable
+from contextlib import closing
+
+from minikube_py.dataplane.nftables import expressions as ex
+from minikube_py.dataplane.nftables import messages as nf
+from minikube_py.dataplane.nftables.netfilter import Netfilter, Transaction
+from minikube_py.linux.netlink import Netlink
+
+_log = logging.getLogger(__name__)
+
+TABLE = "minik-transparent"
+MARK = 0x4D1
+ROUTE_TABLE = 1233
+_RULE_PRIORITY = 1233
+#: After destination NAT (-100), so that answers to masqueraded connections have their own addresses again.
+_PRIORITY = -50
+_TCP, _UDP = 6, 17
+
+
+def enable(node_ips: Iterable[str]) -> bool:
+    """Prepares this network namespace; False (and a line in the log) where the kernel or our rights do not allow it."""
+    try:
+        _mark_answers()
+        _deliver_marked(node_ips)
+    except OSError as error:
+        _log.warning("clients' addresses are not preserved: %s", error)
+        return False
+    return True
+
+
+def disable() -> None:
+    """Takes the netfilter rule away. The routing rule is of no effect without marks."""
+    try:
+        with closing(Netfilter()) as netfilter:
+            transaction = Transaction()
+            transaction.add(nf.DELETE_TABLE, nf.INET, nf.table_body(TABLE))
+            netfilter.commit(transaction)
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            _log.warning("cannot remove %s: %s", TABLE, error)
+
+
+def _mark_answers() -> None:
+    transaction = Transaction()
+    transaction.add(nf.NEW_TABLE, nf.INET, nf.table_body(TABLE), nf.CREATE)
+    transaction.add(nf.DELETE_TABLE, nf.INET, nf.table_body(TABLE))  # what an earlier agent left
+    transaction.add(nf.NEW_TABLE, nf.INET, nf.table_body(TABLE), nf.CREATE)
+    chain = nf.chain_body(TABLE, "prerouting", ("filter", nf.PREROUTING, _PRIORITY))
+    transaction.add(nf.NEW_CHAIN, nf.INET, chain, nf.CREATE)
+    for protocol in (_TCP, _UDP):
+        rule = (
+            ex.load_l4_protocol(ex.REGISTER),
+            ex.equal(ex.REGISTER, bytes([protocol])),
+            ex.load_socket(ex.REGISTER, ex.SOCKET_TRANSPARENT),
+            ex.equal(ex.REGISTER, b"\1"),
+            ex.load_socket(ex.REGISTER, ex.SOCKET_WILDCARD),
+            ex.equal(ex.REGISTER, b"\0"),
+            ex.immediate(ex.REGISTER, struct.pack("=I", MARK)),
+            ex.set_mark(ex.REGISTER),
+        )
+        transaction.add(nf.NEW_RULE, nf.INET, nf.rule_body(TABLE, "prerouting", *rule), nf.CREATE | nf.APPEND)
+    with closing(Netfilter()) as netfilter:
+        netfilter.commit(transaction)
+
+
+def _deliver_marked(node_ips: Iterable[str]) -> None:
+    with Netlink() as netlink:
+        for ip in node_ips:
+            netlink.route_local("::/0" if ":" in ip else "0.0.0.0/0", table=ROUTE_TABLE, src=ip, replace=True)
+            try:
+                netlink.rule_add(table=ROUTE_TABLE, priority=_RULE_PRIORITY, fwmark=MARK, ipv6=":" in ip)
+            except FileExistsError:
+                continue
