@@ -140,36 +140,37 @@ class Schema:
             raise _cannot_be_handled(given, want, str(problem)) from None
 
     def _parse(self, body: bytes, media_type: str, want: Kind, mode: FieldValidation) -> tuple[Any, list[str]]:
+        """The value, and what YAML text says twice; JSON objects that do are marked as ``Repeated``."""
         try:
             if media_type == YAML:
-                value, repeated = yamltext.parse(body)
-                return value, _yaml_repeats(repeated)
+                return yamltext.parse(body)
             value = jsontext.parse(body)
         except yamltext.YAMLProblem as problem:
             raise _unrecognized(want, f"couldn't get version/kind; json parse error: {problem}", body) from None
         except jsontext.SyntaxProblem as problem:
             raise _unrecognized(want, f"couldn't get version/kind; json parse error: {problem}", body) from None
-        if mode is FieldValidation.IGNORE or not jsontext.may_repeat_fields(body, value):
-            return value, []
-        return value, jsontext.repeated_fields(jsontext.parse_noting_repeats(body))
+        if mode is not FieldValidation.IGNORE and jsontext.may_repeat_fields(body, value):
+            return jsontext.parse_noting_repeats(body), []
+        return value, []
 
     def _decode(self, value: Any, want: Kind, mode: FieldValidation, repeated: list[str], body: bytes) -> Decoded:
         if value is None:
             value = {}
         given = self._given_kind(value, want, body)
         name = self._known_name(given, want)
-        strict: list[str] = [] if mode is FieldValidation.IGNORE else repeated
+        strict: list[str] = []
         try:
             decoded = self._decoders.decode(name, value, strict)
         except DecodeError as error:
             raise _cannot_be_handled(given, want, str(error)) from None
         self._check_conversion(given, want, name)
         decoded["apiVersion"], decoded["kind"] = given.api_version, given.kind
-        if not strict or mode is FieldValidation.IGNORE:
+        if mode is FieldValidation.IGNORE or not (strict or repeated):
             return Decoded(decoded)
-        if mode is FieldValidation.STRICT:
-            raise _cannot_be_handled(given, want, f"strict decoding error: {', '.join(strict)}")
-        return Decoded(decoded, strict)
+        if mode is FieldValidation.WARN:
+            return Decoded(decoded, [*repeated, *strict])
+        first = ["yaml: unmarshal errors:\n  " + "\n  ".join(repeated)] if repeated else []
+        raise _cannot_be_handled(given, want, f"strict decoding error: {', '.join([*first, *strict])}")
 
     def _given_kind(self, value: Any, want: Kind, body: bytes) -> Kind:
         problem = _type_meta_problem(value)
@@ -250,9 +251,3 @@ def _internal_name(name: str) -> str:
     """``io.k8s.api.core.v1.Pod`` -> ``core.Pod``: the unversioned type inside a real API server."""
     parts = name.split(".")
     return f"{parts[-3]}.{parts[-1]}" if len(parts) > 2 else name
-
-
-def _yaml_repeats(repeated: list[str]) -> list[str]:
-    if not repeated:
-        return []
-    return ["yaml: unmarshal errors:\n  " + "\n  ".join(repeated)]

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from apiserver.schema import wireforms
+from apiserver.schema.jsontext import Repeated
 from apiserver.schema.model import (
     DURATION,
     FIELDS_V1,
@@ -116,6 +117,8 @@ def _struct(struct: Struct, fields: dict[str, tuple[type | None, bool, Decoder]]
         if value.__class__ is not dict:
             if value is None:
                 return {}
+            if isinstance(value, Repeated):
+                return _in_turn(value, known, decode, (place, owner), strict)
             raise mismatch(value, Form.STRUCT, go, place)
         result = {}
         for key, item in value.items():
@@ -131,6 +134,19 @@ def _struct(struct: Struct, fields: dict[str, tuple[type | None, bool, Decoder]]
         return result
 
     return decode
+
+
+def _in_turn(
+    value: Repeated, known: Callable[[str], Any] | None, decode: Decoder, where: tuple[Place, str], strict: list[str]
+) -> dict[str, Any]:
+    """An object whose text said keys twice: reported among its other problems, in the order of the text."""
+    place, owner = where
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        if key in value.again and (known is None or known(key) is not None):
+            report(strict, "duplicate field", (place, key, owner))
+        result |= decode({key: item}, place, strict)
+    return result
 
 
 def _list(kind: GoType, decode_item: Decoder) -> Decoder:
@@ -160,6 +176,8 @@ def _map(kind: GoType, decode_item: Decoder) -> Decoder:
         if value.__class__ is not dict:
             if value is None:
                 return {}
+            if isinstance(value, Repeated):
+                return _in_turn(value, None, decode, (place, ""), strict)
             raise mismatch(value, Form.MAP, go, place)
         if strings:
             return {

@@ -209,6 +209,20 @@ class TestFieldValidation:
         assert decoded.warnings == ['duplicate field "metadata.name"', 'duplicate field "data.k"']
         assert decoded.object["data"] == {"k": "2"}
 
+    def test_problems_come_in_the_order_of_the_text(self, schema: Schema) -> None:
+        body = b"""{"spec": {"unknown1": 1, "unknownDupe": 1, "unknownDupe": 2, "paused": true, "paused": false,
+            "template": {"spec": {"containers": [{"name": "c", "new": 1, "imagePullPolicy": "a",
+            "imagePullPolicy": "b"}]}}}}"""
+        decoded = schema.decode_body(body, JSON, resources.DEPLOYMENTS)
+        assert decoded.warnings == [
+            'unknown field "spec.unknown1"',
+            'unknown field "spec.unknownDupe"',
+            'duplicate field "spec.paused"',
+            'unknown field "spec.template.spec.containers[0].new"',
+            'duplicate field "spec.template.spec.containers[0].imagePullPolicy"',
+        ]
+        assert "paused" not in decoded.object["spec"]
+
     def test_duplicates_in_yaml(self, schema: Schema) -> None:
         with pytest.raises(BadRequest, match='line 2: key "data" already set in map'):
             schema.decode_body(b"data: {}\ndata: {}\n", YAML, resources.CONFIGMAPS, FieldValidation.STRICT)
