@@ -82,16 +82,23 @@ class ControlPlane:
 
 
 async def serve(config: ControlPlaneConfig) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT, which also end a start that still waits for the API server."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    plane = ControlPlane(config)
-    await plane.start()
-    _log.info("control plane is up")
-    await stop.wait()
-    await plane.stop()
+    plane, tasks = ControlPlane(config), TaskSet("control plane process")
+    starting = tasks.spawn(plane.start(), name="start")
+    stopping = tasks.spawn(stop.wait(), name="signal")
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if starting.done():
+            starting.result()
+            _log.info("control plane is up")
+            await stopping
+    finally:
+        await tasks.close()
+        await plane.stop()
 
 
 def main(config_path: str) -> int:

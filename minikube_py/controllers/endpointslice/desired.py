@@ -202,6 +202,8 @@ def _protocol(port: Object) -> str:
 
 
 def _canonical(address: str) -> str:
+    if ":" not in address:
+        return address
     try:
         return str(ipaddress.ip_address(address))
     except ValueError:

@@ -1,0 +1,52 @@
+"""Counting pods exactly once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minikube_py.api.types import Object
+from minikube_py.controllers.job.tally import FINALIZER, status_counts, take_tally
+
+
+def job(status: Object | None = None, **spec: Any) -> Object:
+    return {"metadata": {"name": "j", "uid": "j"}, "spec": spec, "status": status or {}}
+
+
+def pod(name: str, phase: str = "Running", *, tracked: bool = True, index: int | None = None, **meta: Any) -> Object:
+    notes = {} if index is None else {"batch.kubernetes.io/job-completion-index": str(index)}
+    base = {"name": name, "uid": name, "annotations": notes, "finalizers": [FINALIZER] if tracked else []}
+    return {"metadata": base | meta, "status": {"phase": phase}}
+
+
+def test_list_release_count() -> None:
+    """The three rounds in the life of an ended pod."""
+    first = take_tally(job(), [pod("a", "Succeeded"), pod("b", "Failed")])
+    assert (first.uncounted_succeeded, first.uncounted_failed, first.succeeded) == (["a"], ["b"], 0)
+    assert [entry["metadata"]["name"] for entry in first.release] == ["a", "b"]
+    listed = status_counts(job(), first)
+    assert listed["uncountedTerminatedPods"] == {"succeeded": ["a"], "failed": ["b"]}
+    crashed = take_tally(job(listed), [pod("a", "Succeeded"), pod("b", "Failed", tracked=False)])
+    assert (crashed.uncounted_succeeded, crashed.failed, crashed.newly_failed) == (["a"], 1, [])
+    done = take_tally(job(status_counts(job(), crashed)), [])
+    assert (done.succeeded, done.failed, done.settled) == (1, 1, True)
+
+
+def test_deleted_pods_fail_unless_their_end_is_waited_for() -> None:
+    leaving = pod("a", deletionTimestamp="2026-01-01T00:00:00Z")
+    assert take_tally(job(), [leaving]).uncounted_failed == ["a"]
+    patient = take_tally(job(podReplacementPolicy="Failed"), [leaving])
+    assert (patient.uncounted_failed, patient.terminating) == ([], 1)
+
+
+def test_indexes_are_counted_once() -> None:
+    indexed = job({"completedIndexes": "0"}, completionMode="Indexed", completions=3)
+    tally = take_tally(indexed, [pod("a", "Succeeded", index=0), pod("b", "Succeeded", index=2)])
+    assert (tally.succeeded, tally.completed) == (2, {0, 2})
+    assert status_counts(indexed, tally)["completedIndexes"] == "0,2"
+
+
+def test_failures_per_index() -> None:
+    limited = job(completionMode="Indexed", completions=3, backoffLimitPerIndex=0)
+    tally = take_tally(limited, [pod("a", "Failed", index=1)])
+    assert tally.failed_indexes == {1}
+    assert tally.index_failures == {1: 1}
