@@ -53,7 +53,11 @@ class ContainerStarter:
         """Start one attempt. Raises StartRefused with what the container's status has to show."""
         events = setting.events.of(container)
         secrets = await self._environment.pull_secrets(setting.pod)
-        image = await self._images.ensure(container.spec, secrets, events)
+        try:
+            image = await self._images.ensure(container.spec, secrets, events)
+        except StartRefused as refusal:
+            events.warning("Failed", f"Error: {refusal.reason}")
+            raise
         try:
             check_non_root(setting.pod, container, image)
             spec = await self._spec(setting, container, attempt)
@@ -61,8 +65,7 @@ class ContainerStarter:
             events.normal("Created", "Container created")
             await self._run(container_id, events)
         except StartRefused as refusal:
-            if refusal.reason not in ("PostStartHookError",):
-                events.warning("Failed", f"Error: {refusal.message}")
+            events.warning("Failed", f"Error: {refusal.message}")
             raise
         await self._post_start(setting, container, container_id, events)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,13 +27,13 @@ from minikube_py.config.parts import AgentConfig
 
 @dataclass(frozen=True, slots=True)
 class ServerDeps:
-    """What the endpoint shows. ``debug`` are tables by name, read when asked for."""
+    """What the endpoint shows. ``debug`` are tables by name, read when asked for with the query as arguments."""
 
     config: AgentConfig
     clock: Clock
     runtime: Runtime
     pods: PodDirectory
-    debug: Mapping[str, Callable[[], Any]]
+    debug: Mapping[str, Callable[..., Any]]
 
 
 class AgentServer:
@@ -109,7 +110,11 @@ class AgentServer:
         table = self._deps.debug.get(request.match_info["table"])
         if table is None:
             raise web.HTTPNotFound(text=f"tables: {', '.join(sorted(self._deps.debug))}")
-        return _json(table())
+        try:
+            found = table(**request.query)
+            return _json(await found if inspect.isawaitable(found) else found)
+        except (TypeError, ValueError) as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
 
     async def _usage(self) -> list[Any]:
         try:

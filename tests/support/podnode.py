@@ -87,7 +87,9 @@ class PodNode:
     async def until_clean(self, seconds: float = 5.0) -> None:
         """Return once nothing of any pod is on the machine."""
         async with asyncio.timeout(seconds):
-            while await self.runtime.list_sandboxes() or self.network.attached or self._directories():
+            while True:
+                if not (await self.runtime.list_sandboxes() or self.network.attached or self._directories()):
+                    return
                 await asyncio.sleep(0.005)
 
     def _directories(self) -> list[Path]:
@@ -136,15 +138,20 @@ def condition(pod: Object, kind: str) -> str:
     return next((str(one["status"]) for one in found if one["type"] == kind), "")
 
 
+def _resolv_conf(state_dir: Path) -> Path:
+    state_dir.mkdir(parents=True, exist_ok=True)
+    path = state_dir / "resolv.conf"
+    path.write_text("nameserver 192.0.2.1\n")
+    return path
+
+
 @asynccontextmanager
 async def running_node(
     client: Client, runtime: SimulatedRuntime, state_dir: Path, *, clock: Clock, network: CountingNetwork | None = None
 ) -> AsyncIterator[PodNode]:
     """A pod manager that is started and stopped. The runtime is the caller's: it outlives the manager."""
     network = network or CountingNetwork()
-    resolv = state_dir / "resolv.conf"
-    state_dir.mkdir(parents=True, exist_ok=True)
-    resolv.write_text("nameserver 192.0.2.1\n")
+    resolv = _resolv_conf(state_dir)
     tasks = TaskSet("informers")
     informers = InformerSet(client, tasks, clock)
     recorder = EventRecorder(client, "kubelet", NODE, clock=clock)

@@ -13,8 +13,7 @@ FIN = 0x01
 SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDATE = 1, 2, 3, 4, 6, 7, 8, 9
 PROTOCOL_ERROR, INVALID_STREAM, REFUSED_STREAM, CANCEL = 1, 2, 3, 5
 _VERSION = 3
-#: Larger frames and header blocks come from nobody who means well.
-MAX_FRAME = 1 << 24
+#: Larger control frames and header blocks come from nobody who means well.
 MAX_HEADERS = 64 * 1024
 
 
@@ -43,6 +42,7 @@ class FrameParser:
         while len(self._buffer) >= 8:
             first, second = struct.unpack_from(">II", self._buffer)
             length = second & 0xFFFFFF
+            _check(first, length)
             if len(self._buffer) < 8 + length:
                 return
             payload = bytes(self._buffer[8 : 8 + length])
@@ -50,13 +50,19 @@ class FrameParser:
             yield _frame(first, second >> 24, payload)
 
 
+def _check(first: int, length: int) -> None:
+    """Refuse a frame by its first eight bytes, before anything of it is kept."""
+    if not first & 0x80000000:
+        return
+    version = (first >> 16) & 0x7FFF
+    if version != _VERSION or length > MAX_HEADERS:
+        raise SpdyFault(f"a control frame of SPDY version {version} and {length} bytes")
+
+
 def _frame(first: int, flags: int, payload: bytes) -> Frame:
     if not first & 0x80000000:
         return Frame(0, flags, first, payload)
-    version, kind = (first >> 16) & 0x7FFF, first & 0xFFFF
-    if version != _VERSION:
-        raise SpdyFault(f"SPDY version {version}")
-    stream = 0
+    kind, stream = first & 0xFFFF, 0
     if kind in (SYN_STREAM, SYN_REPLY, RST_STREAM, HEADERS, WINDOW_UPDATE, PING, GOAWAY):
         if len(payload) < 4:
             raise SpdyFault(f"a control frame of {len(payload)} bytes")

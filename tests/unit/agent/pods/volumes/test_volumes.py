@@ -1,0 +1,180 @@
+"""Volume contents (pure), the atomic writer, mounts that must stay inside their volume, hostPath types."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.pods.volumes.atomic import File, write_payload
+from agent.pods.volumes.errors import MountError, VolumeError
+from agent.pods.volumes.hostpath import prepare_host_path
+from agent.pods.volumes.mounts import container_mounts, inside
+from agent.pods.volumes.payload import Inputs, TokenRequest, references_of, tokens_of, volume_files
+from minikube_py.api.resources import CONFIGMAPS, SECRETS
+from tests.support.podstates import START, make_pod
+
+CONFIG = {"data": {"a": "1", "b": "2"}, "binaryData": {"c": base64.b64encode(b"\xff").decode()}}
+SECRET = {"data": {"password": base64.b64encode(b"hunter2").decode()}}
+INPUTS = Inputs(
+    {(CONFIGMAPS, "cm"): CONFIG, (SECRETS, "s"): SECRET, (CONFIGMAPS, "gone"): None, (SECRETS, "gone"): None},
+    {TokenRequest("", 3600): "t0ken", TokenRequest("vault", 600): "v4ult"},
+    {"cpu": "2"},
+)
+
+
+def files(volume: dict[str, Any], **metadata: Any) -> dict[str, tuple[bytes, int]]:
+    found = volume_files(make_pod(metadata=metadata), volume, INPUTS)
+    return {path: (file.data, file.mode) for path, file in found.items()}
+
+
+CASES: list[tuple[str, dict[str, Any], dict[str, tuple[bytes, int]]]] = [
+    ("all keys", {"configMap": {"name": "cm"}}, {"a": (b"1", 0o644), "b": (b"2", 0o644), "c": (b"\xff", 0o644)}),
+    (
+        "chosen keys with modes",
+        {"configMap": {"name": "cm", "defaultMode": 0o400, "items": [{"key": "a", "path": "x/y", "mode": 0o600}]}},
+        {"x/y": (b"1", 0o600)},
+    ),
+    ("secret", {"secret": {"secretName": "s", "defaultMode": 0o400}}, {"password": (b"hunter2", 0o400)}),
+    ("optional and absent", {"secret": {"secretName": "gone", "optional": True}}, {}),
+    ("an optional key", {"configMap": {"name": "cm", "optional": True, "items": [{"key": "z", "path": "z"}]}}, {}),
+    (
+        "downward",
+        {"downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
+        {"labels": (b'app="web"', 0o644)},
+    ),
+    (
+        "projected",
+        {
+            "projected": {
+                "defaultMode": 0o440,
+                "sources": [
+                    {"serviceAccountToken": {"path": "token"}},
+                    {"serviceAccountToken": {"path": "vault", "audience": "vault", "expirationSeconds": 600}},
+                    {"configMap": {"name": "cm", "items": [{"key": "a", "path": "a"}]}},
+                    {"downwardAPI": {"items": [{"path": "ns", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+                ],
+            }
+        },
+        {"token": (b"t0ken", 0o440), "vault": (b"v4ult", 0o440), "a": (b"1", 0o440), "ns": (b"default", 0o440)},
+    ),
+]
+
+
+@pytest.mark.parametrize(("volume", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_volume_files(volume: dict[str, Any], expected: dict[str, tuple[bytes, int]]) -> None:
+    assert files(volume, labels={"app": "web"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("volume", "message"),
+    [
+        ({"configMap": {"name": "gone"}}, 'configmap "gone" not found'),
+        ({"secret": {"secretName": "gone"}}, 'secret "gone" not found'),
+        (
+            {"configMap": {"name": "cm", "items": [{"key": "z", "path": "z"}]}},
+            "references non-existent config key: z",
+        ),
+        ({"configMap": {"name": "cm", "items": [{"key": "a", "path": "../a"}]}}, "invalid path '../a'"),
+    ],
+)
+def test_what_is_missing_is_named(volume: dict[str, Any], message: str) -> None:
+    with pytest.raises(VolumeError, match=message):
+        files(volume)
+
+
+def test_what_a_volume_needs_is_known_beforehand() -> None:
+    volume = CASES[-1][1]
+    assert [reference.name for reference in references_of(volume)] == ["cm"]
+    assert list(tokens_of(volume)) == [TokenRequest("", 3600), TokenRequest("vault", 600)]
+
+
+def test_files_appear_through_the_data_link_and_change_at_once(tmp_path: Path) -> None:
+    root = tmp_path / "volume"
+    assert write_payload(root, {"a": File(b"1"), "x/y": File(b"2", 0o600)}, START)
+    assert (root / "a").read_bytes() == b"1"
+    assert (root / "x" / "y").stat().st_mode & 0o777 == 0o600
+    assert os.readlink(root / "a") == "..data/a"
+    before = os.readlink(root / "..data")
+    assert not write_payload(root, {"a": File(b"1"), "x/y": File(b"2", 0o600)}, START)
+    assert os.readlink(root / "..data") == before
+    assert write_payload(root, {"a": File(b"3")}, START)
+    assert (root / "a").read_bytes() == b"3"
+    assert not (root / "x").exists()
+    assert not (root / before).exists()
+
+
+def test_an_update_that_fails_leaves_the_old_files(tmp_path: Path) -> None:
+    root = tmp_path / "volume"
+    write_payload(root, {"a": File(b"1")}, START)
+    with pytest.raises(OSError):
+        write_payload(root, {"a": File(b"2"), "a/b": File(b"3")}, START)
+    assert (root / "a").read_bytes() == b"1"
+    assert len(list(root.iterdir())) == 3
+
+
+def test_sub_paths_stay_inside_their_volume(tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    (volume / "dir").mkdir(parents=True)
+    (volume / "out").symlink_to("/etc")
+    (volume / "in").symlink_to("dir")
+    assert inside(volume, "in") == volume / "dir"
+    assert inside(volume, "new/one").is_dir()
+    for path in ("out", "out/passwd", "../x", "/etc", "dir/../../x"):
+        with pytest.raises(MountError):
+            inside(volume, path)
+
+
+def test_mounts_of_a_container(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    spec = {
+        "volumeMounts": [
+            {"name": "v", "mountPath": "/data", "readOnly": True},
+            {"name": "v", "mountPath": "logs", "subPathExpr": "$(POD)-x"},
+            {"name": "cm", "mountPath": "/cfg"},
+        ]
+    }
+    volumes = {"v": tmp_path / "v", "cm": tmp_path}
+    first, second, third = container_mounts(spec, volumes, {"POD": "web"}, frozenset({"cm"}))
+    assert (first.read_only, second.read_only, third.read_only) == (True, False, True)
+    assert (second.source, second.target) == (tmp_path / "v" / "web-x", "/logs")
+    with pytest.raises(MountError, match="missing value for POD"):
+        container_mounts(spec, volumes, {}, frozenset())
+    with pytest.raises(MountError, match='volume "v" not found'):
+        container_mounts(spec, {}, {}, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("", "new", None),
+        ("Directory", "new", "is not a directory"),
+        ("Directory", "file", "is not a directory"),
+        ("Directory", "dir", None),
+        ("DirectoryOrCreate", "new", None),
+        ("DirectoryOrCreate", "file", "File exists"),
+        ("File", "file", None),
+        ("File", "dir", "is not a file"),
+        ("FileOrCreate", "new", None),
+        ("FileOrCreate", "dir", "is not a file"),
+        ("Socket", "socket", None),
+        ("Socket", "file", "is not a socket file"),
+        ("CharDevice", "file", "is not a character device"),
+        ("BlockDevice", "file", "is not a block device"),
+        ("Nonsense", "file", "invalid volume type"),
+    ],
+)
+def test_host_path_types(tmp_path: Path, kind: str, name: str, message: str | None) -> None:
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "file").touch()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        if message is None:
+            assert prepare_host_path(tmp_path / name, kind).exists()
+        else:
+            with pytest.raises(VolumeError, match=message):
+                prepare_host_path(tmp_path / name, kind)
