@@ -1,1 +1,1 @@
-"""The cloud provider: load-balancer addresses and the balancer's own data path."""
+"""The cloud around the cluster: gives LoadBalancer Services an address and carries their traffic to the nodes."""

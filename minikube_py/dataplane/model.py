@@ -141,6 +141,7 @@ class Route:
     ``inside`` is for clients within the cluster (pods, and the node itself), ``outside`` for all others; they differ
     only under ``externalTrafficPolicy: Local``, where clients inside are short-circuited to the whole cluster.
     ``source_ranges`` are the only clients let in where there are any. ``affinity_seconds`` 0 means none.
+    ``proxy_protocol`` begins every TCP connection to an endpoint with a line that names the client.
     """
 
     frontend: Frontend
@@ -151,6 +152,7 @@ class Route:
     keep_source: KeepSource
     affinity_seconds: int = 0
     source_ranges: tuple[str, ...] = ()
+    proxy_protocol: bool = False
 
 
 #: What a data plane is told: the new route of a front end, or None where it is gone.

@@ -10,7 +10,7 @@ import errno
 import logging
 from collections.abc import Iterable
 
-from minikube_py.dataplane.model import Frontend, Kind, Route
+from minikube_py.dataplane.model import Frontend, Kind, Route, Scope
 from minikube_py.dataplane.userspace.refusals import Refusals
 from minikube_py.dataplane.userspace.transparent import ROUTE_TABLE
 from minikube_py.linux.netlink import Netlink
@@ -22,8 +22,8 @@ _PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 
 
 def is_foreign(route: Route) -> bool:
-    """Whether the front end's address is none of the node's by nature."""
-    return route.kind in (Kind.EXTERNAL_IP, Kind.LOAD_BALANCER)
+    """Whether the front end's address is none of this namespace's by nature."""
+    return route.frontend.scope is Scope.NODE and route.kind in (Kind.EXTERNAL_IP, Kind.LOAD_BALANCER)
 
 
 class Capture:

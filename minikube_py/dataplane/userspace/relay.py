@@ -32,6 +32,10 @@ class Upstreams(Protocol):
         """A non-blocking socket whose connect is under way. Raises OSError."""
         ...
 
+    def preface(self, client: tuple[str, int]) -> bytes:
+        """What an endpoint is told before the client's first byte; usually nothing."""
+        ...
+
     def finished(self, relay: Relay) -> None:
         """Both sockets are closed."""
         ...
@@ -138,6 +142,13 @@ class Relay:
             return
         if not events & WRITE:
             return
+        preface = self._upstreams.preface(self.peer)
+        if preface:
+            try:
+                upstream.send(preface)  # a fresh socket's buffer takes a line whole
+            except OSError:
+                self._try_another()
+                return
         self.connected = True
         self._tried = frozenset()
         if self._timer is not None:

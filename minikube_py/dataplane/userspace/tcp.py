@@ -60,6 +60,14 @@ class TcpFrontend:
         assert route is not None
         return services.connector.stream(endpoint, services.source_for(route, client[0], endpoint))
 
+    def preface(self, client: tuple[str, int]) -> bytes:
+        """See Upstreams: version 1 of HAProxy's PROXY protocol, where the route asks for it."""
+        if self._route is None or not self._route.proxy_protocol:
+            return b""
+        frontend = self._route.frontend
+        family = "TCP6" if ":" in frontend.ip else "TCP4"
+        return f"PROXY {family} {client[0]} {frontend.ip} {client[1]} {frontend.port}\r\n".encode()
+
     def finished(self, relay: Relay) -> None:
         """See Upstreams."""
         self._relays.discard(relay)

@@ -1,0 +1,100 @@
+"""From a load balancer, its addresses and the healthy nodes to routes that a data plane carries out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+
+from minikube_py.cloud.views import BalancedPort, LoadBalancer, TargetNode
+from minikube_py.dataplane.model import (
+    Backends,
+    Endpoint,
+    Frontend,
+    KeepSource,
+    Kind,
+    PortKey,
+    Route,
+    Scope,
+    Verdict,
+    family_of,
+)
+
+#: An ordinary user may not bind the host's lower ports; they are published this much higher.
+LOWER_PORTS = 1024
+_LIFT = 8000
+
+
+def loopback_of(ip: str) -> str:
+    """Where a balancer's address is published on the machine: 192.168.231.7 is 127.0.231.7, so ports never clash."""
+    return "127.0." + ".".join(ip.split(".")[2:])
+
+
+def published_port(port: int, *, privileged: bool) -> int:
+    """The port on the machine's loopback."""
+    return port if privileged or port >= LOWER_PORTS else port + _LIFT
+
+
+def routes_of(
+    balancer: LoadBalancer,
+    addresses: Iterable[str],
+    nodes: Iterable[TargetNode],
+    *,
+    publish: bool,
+    privileged: bool,
+) -> dict[Frontend, Route]:
+    """The front ends of a balancer over nodes that are healthy. Ports without a node port have no way to a node."""
+    routes: dict[Frontend, Route] = {}
+    nodes = list(nodes)
+    for ip in addresses:
+        ranges = tuple(each for each in balancer.source_ranges if family_of(each.partition("/")[0]) == family_of(ip))
+        for port in balancer.ports:
+            if port.node_port:
+                backends = _backends(port, family_of(ip), nodes)
+                for frontend in _frontends(ip, port, publish=publish, privileged=privileged):
+                    routes[frontend] = _route(balancer, port, frontend, backends, ranges)
+    return routes
+
+
+def published(balancer: LoadBalancer, addresses: Iterable[str], *, privileged: bool) -> str:
+    """The text of the annotation: ``80/TCP=127.0.231.1:8080``, one entry per port."""
+    return ",".join(
+        f"{port.port}/{port.protocol}={loopback_of(ip)}:{published_port(port.port, privileged=privileged)}"
+        for ip in addresses
+        if ip_address(ip).version == 4
+        for port in balancer.ports
+        if port.node_port and port.protocol != "SCTP"
+    )
+
+
+def _frontends(ip: str, port: BalancedPort, *, publish: bool, privileged: bool) -> Iterator[Frontend]:
+    yield Frontend(Scope.NODE, ip, port.port, port.protocol)
+    if publish and family_of(ip) == "IPv4" and port.protocol != "SCTP":
+        number = published_port(port.port, privileged=privileged)
+        yield Frontend(Scope.HOST, loopback_of(ip), number, port.protocol)
+
+
+def _backends(port: BalancedPort, family: str, nodes: list[TargetNode]) -> Backends:
+    endpoints = tuple(
+        Endpoint(ip, port.node_port, node=node.name)
+        for node in sorted(nodes, key=lambda each: each.name)
+        for ip in node.addresses[:2]
+        if family_of(ip) == family
+    )
+    return Backends(Verdict.FORWARD if endpoints else Verdict.REJECT, endpoints)
+
+
+def _route(
+    balancer: LoadBalancer, port: BalancedPort, frontend: Frontend, backends: Backends, ranges: tuple[str, ...]
+) -> Route:
+    host = frontend.scope is Scope.HOST
+    return Route(
+        frontend=frontend,
+        kind=Kind.LOAD_BALANCER,
+        port=PortKey(balancer.key, port.name, port.protocol),
+        inside=backends,
+        outside=backends,
+        keep_source=KeepSource.NEVER if host or balancer.proxy_protocol else KeepSource.ALL,
+        affinity_seconds=balancer.affinity_seconds,
+        source_ranges=() if host else ranges,
+        proxy_protocol=balancer.proxy_protocol,
+    )

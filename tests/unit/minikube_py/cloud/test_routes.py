@@ -1,0 +1,75 @@
+"""Routes of a balancer over healthy nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from minikube_py.cloud.routes import published, routes_of
+from minikube_py.cloud.views import FINALIZER, LoadBalancer, TargetNode
+from minikube_py.dataplane.model import Frontend, KeepSource, Route, Scope, Verdict
+from tests.support.services import port, service
+
+NODES = [TargetNode("n2", ("192.168.230.12",)), TargetNode("n1", ("192.168.230.11",))]
+
+
+def balancer(**spec: Any) -> LoadBalancer:
+    ports = spec.pop("ports", [port(80, node_port=30080)])
+    view = LoadBalancer.from_object(service("web", type="LoadBalancer", ports=ports, **spec))
+    assert view is not None
+    return view
+
+
+def routes(view: LoadBalancer, nodes: list[TargetNode] = NODES, **options: Any) -> dict[Frontend, Route]:
+    return routes_of(view, ["192.168.231.7"], nodes, **{"publish": True, "privileged": False} | options)
+
+
+def test_traffic_goes_to_the_node_ports_and_the_host_gets_a_published_port() -> None:
+    found = routes(balancer(loadBalancerSourceRanges=["198.51.100.0/24"]))
+    outside, host = found.values()
+    assert str(outside.frontend) == "192.168.231.7:80/TCP"
+    assert [str(each) for each in outside.inside.endpoints] == ["192.168.230.11:30080", "192.168.230.12:30080"]
+    assert (outside.keep_source, outside.source_ranges) == (KeepSource.ALL, ("198.51.100.0/24",))
+    assert host.frontend == Frontend(Scope.HOST, "127.0.231.7", 8080, "TCP")
+    assert (host.keep_source, host.source_ranges) == (KeepSource.NEVER, ())
+
+
+def test_who_may_bind_lower_ports_publishes_them_unchanged() -> None:
+    assert Frontend(Scope.HOST, "127.0.231.7", 80, "TCP") in routes(balancer(), privileged=True)
+    assert published(balancer(), ["192.168.231.7"], privileged=False) == "80/TCP=127.0.231.7:8080"
+
+
+def test_without_a_healthy_node_clients_are_refused() -> None:
+    assert {route.inside.verdict for route in routes(balancer(), []).values()} == {Verdict.REJECT}
+
+
+def test_ports_without_a_node_port_have_no_route() -> None:
+    assert not routes(balancer(ports=[port(80)]))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"type": "NodePort"},
+        {"type": "LoadBalancer", "loadBalancerClass": "example.com/other"},
+    ],
+)
+def test_other_services_are_not_ours(spec: dict[str, Any]) -> None:
+    assert LoadBalancer.from_object(service("web", **spec)) is None
+
+
+def test_a_service_that_is_being_deleted_is_let_go() -> None:
+    obj = service("web", type="LoadBalancer")
+    obj["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [FINALIZER]}
+    assert LoadBalancer.from_object(obj) is None
+
+
+def test_nodes_that_ask_to_be_left_out() -> None:
+    node: dict[str, Any] = {
+        "metadata": {"name": "n1", "labels": {}},
+        "status": {"addresses": [{"type": "InternalIP", "address": "192.168.230.11"}]},
+    }
+    assert TargetNode.from_object(node) == TargetNode("n1", ("192.168.230.11",))
+    node["metadata"]["labels"] = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
+    assert TargetNode.from_object(node) is None
