@@ -9,19 +9,23 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.dns.endpoints import DatagramEndpoint, StreamEndpoint
 from agent.dns.feed import ZoneFeed
 from agent.dns.forward import Forwarder
-from agent.dns.names import decode_name, encode_name
-from agent.dns.records import Rcode, Type
+from agent.dns.inspect import inspect
+from agent.dns.metrics import METRICS_PORT, MetricsEndpoint, exposition, rcode_samples
+from agent.dns.records import Rcode
 from agent.dns.responder import Responder
+from agent.dns.settings import NAME, NAMESPACE, parse_settings
 from agent.dns.zone import Zone
 from minikube_py.aio.clock import Clock
 from minikube_py.aio.tasks import TaskSet
+from minikube_py.api.resources import CONFIGMAPS
+from minikube_py.api.types import Object
 from minikube_py.client.informers import InformerSet
 from minikube_py.config.parts import Network
 from minikube_py.hostnet.protocol import HostSockets
@@ -54,10 +58,12 @@ class ClusterDNS:
         resolv_conf: Path,
         clock: Clock,
         port: int = DNS_PORT,
+        metrics_port: int = METRICS_PORT,
     ) -> None:
         self._network = network
         self._node_ips = tuple(node_ips)
         self._port = port
+        self._metrics_port = metrics_port
         self._tasks = TaskSet("dns")
         self._zone = Zone(
             domain=network.domain, dns_ips=network.dns_ips, cidrs=(*network.service_cidrs, *network.pod_cidrs)
@@ -73,8 +79,10 @@ class ClusterDNS:
             zone=self._zone, forwarder=self._forwarder, clock=clock, synced=lambda: self._feed.synced
         )
         self._feed.attach(self._responder)
+        settings = informers.of(CONFIGMAPS, namespace=NAMESPACE, field_selector=f"metadata.name={NAME}")
+        self._unsubscribe = settings.subscribe(self._configure)
         self._datagrams: list[DatagramEndpoint] = []
-        self._streams: list[StreamEndpoint] = []
+        self._streams: list[StreamEndpoint | MetricsEndpoint] = []
 
     async def start(self) -> None:
         """Bind and begin to answer; names of the cluster are SERVFAIL until the informers have synced."""
@@ -99,38 +107,54 @@ class ClusterDNS:
         await self._tasks.close()
         await self._forwarder.close()
         self._feed.close()
+        self._unsubscribe()
         self._datagrams, self._streams = [], []
 
-    def debug(self) -> dict[str, Any]:
-        """What the server holds and has done, for people."""
+    def debug(self, name: str = "", type: str = "A") -> dict[str, Any] | Awaitable[dict[str, Any]]:
+        """For people: what the server holds and has done; with ``name``, the answer to a question and its source."""
+        if name:
+            others = f"name servers {', '.join(self._forwarder.servers()) or '(none)'}"
+            return inspect(name, type, zone=self._zone, responder=self._responder, others=others)
         return {
             "synced": self._feed.synced,
             "domain": self._zone.domain,
-            "names": len(self._zone.snapshot()),
+            "names": len(self._zone),
             "readyAnswers": len(self._responder.ready),
-            "fastAnswers": sum(endpoint.fast for endpoint in self._datagrams),
+            "fastAnswers": self._fast_answers(),
             "answers": {Rcode(code).name: count for code, count in sorted(self._responder.rcodes.items())},
             "forwarded": self._forwarder.asked,
             "forwardFailures": self._forwarder.failed,
             "upstreams": self._forwarder.servers(),
         }
 
-    def explain(self, name: str, kind: str = "A") -> dict[str, Any]:
-        """How a name of the cluster is answered, and which objects its records come from.
+    def metrics(self) -> str:
+        """The same for Prometheus."""
+        ready, names = float(len(self._responder.ready)), float(len(self._zone))
+        return exposition(
+            [
+                (
+                    "minik_dns_fast_answers_total",
+                    "counter",
+                    "Answers given from encoded ones.",
+                    {"": self._fast_answers()},
+                ),
+                ("minik_dns_answers_total", "counter", "Other answers.", rcode_samples(self._responder.rcodes)),
+                ("minik_dns_forwarded_total", "counter", "Questions to other servers.", {"": self._forwarder.asked}),
+                ("minik_dns_forward_failures_total", "counter", "Unanswered ones.", {"": self._forwarder.failed}),
+                ("minik_dns_ready_answers", "gauge", "Encoded answers at hand.", {"": ready}),
+                ("minik_dns_names", "gauge", "Names in the zone.", {"": names}),
+                ("minik_dns_synced", "gauge", "Whether the zone is whole.", {"": float(self._feed.synced)}),
+            ]
+        )
 
-        Raises ValueError for what is no name and KeyError for an unknown type.
-        """
-        wire = encode_name(name)
-        if self._zone.authority(wire) is None:
-            return {"name": name, "type": kind, "from": "other name servers"}
-        answer = self._zone.lookup(wire, Type[kind])
-        return {
-            "name": decode_name(wire),
-            "type": kind,
-            "rcode": answer.rcode.name if self._feed.synced else Rcode.SERVFAIL.name,
-            "answers": len(answer.answers),
-            "from": [str(source) for source in self._zone.source(wire)],
-        }
+    def _fast_answers(self) -> int:
+        return sum(endpoint.fast for endpoint in self._datagrams)
+
+    def _configure(self, _: Object | None, config_map: Object | None) -> None:
+        routes, hosts = parse_settings(config_map)
+        self._forwarder.configure(routes)
+        self._responder.hosts = hosts
+        self._responder.invalidate_all()
 
     async def _listen(self, address: str) -> None:
         datagrams = DatagramEndpoint(
@@ -143,6 +167,11 @@ class ClusterDNS:
         )
         self._streams.append(streams)
         await streams.start()
+        scrapes = MetricsEndpoint(
+            _bound(address, self._metrics_port, socket.SOCK_STREAM), text=self.metrics, tasks=self._tasks
+        )
+        self._streams.append(scrapes)
+        await scrapes.start()
 
 
 _WHY = {

@@ -187,6 +187,10 @@ class Zone:
         node = self._nodes.get(name)
         return list(node.contributions) if node is not None else []
 
+    def __len__(self) -> int:
+        """How many names there are."""
+        return len(self._nodes)
+
     # How changes are made
 
     def _recompute(self, key: ObjectKey) -> set[bytes]:

@@ -190,6 +190,7 @@ _ROLES: Mapping[str, str] = MappingProxyType(
         # The agent is kubelet, Service proxy and cluster DNS in one.
         "minik:node-network": f"""
             {_READ} | "" | services endpoints namespaces
+            {_READ} | "" | configmaps | kube-dns
             {_READ} | discovery.k8s.io | endpointslices
             {_EVENTS}
         """,

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import pytest_asyncio
 from dnslib import EDNS0, QTYPE, RCODE, DNSRecord
@@ -20,7 +21,7 @@ from agent.dns.upstream import Server
 from minikube_py.aio.clock import SystemClock
 from minikube_py.aio.tasks import TaskSet
 from minikube_py.api.errors import ServiceUnavailable
-from minikube_py.api.resources import ENDPOINTSLICES, NAMESPACES, SERVICES
+from minikube_py.api.resources import CONFIGMAPS, ENDPOINTSLICES, NAMESPACES, SERVICES
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
 from minikube_py.config.parts import Network
@@ -39,7 +40,7 @@ class Running:
         self.upstream = upstream
         self.tasks = TaskSet("test")
         self.informers = InformerSet(client, self.tasks, SystemClock())
-        self.port = free_port()
+        self.port, self.metrics_port = free_port(), free_port()
         self.dns = ClusterDNS(
             informers=self.informers,
             network=Network(dns_ips=("127.0.0.1",)),
@@ -48,6 +49,7 @@ class Running:
             resolv_conf=directory / "resolv.conf",
             clock=SystemClock(),
             port=self.port,
+            metrics_port=self.metrics_port,
         )
         self.dns._forwarder.configure(Routes(upstreams=(Server("127.0.0.1", upstream.port),)))
 
@@ -116,7 +118,7 @@ async def test_a_change_is_answered_at_once_and_by_the_fast_path(running: Runnin
     await synced(running)
     assert await running.told(f"db.{SVC}") == ("NXDOMAIN", [])
     assert await running.told(f"db.{SVC}") == ("NXDOMAIN", [])
-    assert running.dns.debug()["fastAnswers"] == 1
+    assert running.dns._fast_answers() == 1
     running.api.put(SERVICES, service("db", ip="None"))
     running.api.put(ENDPOINTSLICES, endpoint_slice("db", [endpoint("10.244.0.5")]))
     await running.until(lambda: running.dns._zone.snapshot().get(b"\x02db\x07default\x03svc\x07cluster\x05local\x00"))
@@ -215,7 +217,7 @@ async def test_a_cluster_dns_recognises_itself(running: Running) -> None:
     """Two clusters' servers that forward to each other would never end; so would one that forwards to itself."""
     running.dns._forwarder.configure(Routes(upstreams=(Server("127.0.0.1", running.port),)))
     assert await running.told("www.example") == ("SERVFAIL", [])
-    assert running.dns.debug()["upstreams"] == [f"127.0.0.1:{running.port} (loops back to a cluster)"]
+    assert running.dns._forwarder.servers() == [f"127.0.0.1:{running.port} (loops back to a cluster)"]
 
 
 async def test_people_can_see_what_it_does(running: Running) -> None:
@@ -223,18 +225,64 @@ async def test_people_can_see_what_it_does(running: Running) -> None:
     await running.told(f"web.{SVC}")
     await running.told(f"none.{SVC}")
     found = running.dns.debug()
+    assert isinstance(found, dict)
     assert found["answers"] == {"NOERROR": 1, "NXDOMAIN": 1}
     assert found["synced"] is True
-    explained = running.dns.explain(f"_http._tcp.web.{SVC}", "SRV")
-    assert explained["from"] == ["default/web"]
-    assert running.dns.explain("www.example")["from"] == "other name servers"
+    explained = await told_of(running, f"_http._tcp.web.{SVC}", "srv")
+    assert explained["from"] == ["Service default/web"]
+    assert explained["answers"][0]["data"] == f"0 100 80 web.{SVC}."
+    assert (await told_of(running, SVC))["from"] == ["Namespace default"]
+    foreign = await told_of(running, "www.example")
+    assert foreign["answers"] == [{"name": "www.example.", "type": "A", "ttl": 300, "data": "192.0.2.1"}]
+    assert foreign["from"] == [f"name servers 127.0.0.1:{running.upstream.port}"]
+    assert (await told_of(running, f"none.{SVC}")) == {
+        "name": f"none.{SVC}", "type": "A", "rcode": "NXDOMAIN", "answers": [], "from": [],
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="unknown record type"):
+        await told_of(running, "x", "NOPE")
+
+
+async def told_of(running: Running, name: str, kind: str = "A") -> dict[str, Any]:
+    answer = running.dns.debug(name=name, type=kind)
+    assert not isinstance(answer, dict)
+    return await answer
+
+
+async def test_prometheus_can_scrape_it(running: Running) -> None:
+    await synced(running)
+    await running.told(f"web.{SVC}")
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.metrics_port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    text = (await reader.read()).decode()
+    writer.close()
+    await writer.wait_closed()
+    assert text.startswith("HTTP/1.1 200 OK\r\n")
+    assert 'minik_dns_answers_total{rcode="NOERROR"} 1\n' in text
+    assert "minik_dns_synced 1\n" in text
+
+
+async def test_an_administrator_may_set_servers_and_names(running: Running) -> None:
+    await synced(running)
+    settings = {"metadata": {"namespace": "kube-system", "name": "kube-dns"}}
+    async with FakeNameServer("db.corp.example. 60 A 192.0.2.9") as corporate:
+        stub = orjson.dumps({"corp.example": [f"127.0.0.1:{corporate.port}"]}).decode()
+        data = {"stubDomains": stub, "upstreamNameservers": "[nonsense", "hosts": "192.0.2.66 box"}
+        running.api.put(CONFIGMAPS, {**settings, "data": data})
+        await running.until(lambda: running.dns._responder.hosts.lookup(b"\x03box\0", 1))
+        assert await running.told("db.corp.example") == ("NOERROR", ["A 192.0.2.9"])
+        assert await running.told("box") == ("NOERROR", ["A 192.0.2.66"])
+        running.api.put(CONFIGMAPS, {**settings, "data": {"upstreamNameservers": f'["127.0.0.1:{corporate.port}"]'}})
+        await running.until(lambda: not running.dns._responder.hosts.lookup(b"\x03box\0", 1))
+        assert await running.told("db.corp.example") == ("NOERROR", ["A 192.0.2.9"])
+    running.api.remove(CONFIGMAPS, "kube-dns", "kube-system")
+    await running.until(lambda: running.dns._forwarder.servers() == [])
 
 
 async def test_why_it_cannot_listen_is_explained(running: Running, tmp_path: Path) -> None:
     def another(address: str) -> ClusterDNS:
         return ClusterDNS(
             informers=running.informers, network=Network(dns_ips=(address,)), node_ips=(), host_sockets=None,
-            resolv_conf=tmp_path / "none", clock=SystemClock(), port=running.port,
+            resolv_conf=tmp_path / "none", clock=SystemClock(), port=running.port, metrics_port=running.metrics_port,
         )  # fmt: skip
 
     with pytest.raises(DNSFault, match=r"UDP port \d+ of 127\.0\.0\.1: another program of this node listens there"):
