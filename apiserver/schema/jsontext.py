@@ -14,6 +14,7 @@ import orjson
 
 END_OF_INPUT = "unexpected end of JSON input"
 TOO_DEEP = "exceeded max depth"
+_CERTAINLY_SHALLOW = 200
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _STRING_BODY = re.compile(rb'(?:[^"\\\x00-\x1f]+|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*')
 _LITERALS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
@@ -28,13 +29,30 @@ class SyntaxProblem(Exception):
 def parse(body: bytes) -> Any:
     """The value of a JSON text; of repeated keys the last one holds. Raises SyntaxProblem."""
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        pass
+        value = _parse_loosely(body)
+    if body.count(b"{") + body.count(b"[") > _CERTAINLY_SHALLOW:
+        check_writable(value)
+    return value
+
+
+def _parse_loosely(body: bytes) -> Any:
+    """What Go reads and orjson does not: broken UTF-8 and lone surrogates, which become U+FFFD."""
     explain_syntax(body)
     try:
-        return json.loads(body.decode("utf-8", "replace"))
+        value = json.loads(body.decode("utf-8", "replace"))
+        text = json.dumps(value, ensure_ascii=False)
+        return orjson.loads(text.encode("utf-8", "surrogatepass").decode("utf-8", "replace"))
     except (ValueError, RecursionError):
+        raise SyntaxProblem(TOO_DEEP) from None
+
+
+def check_writable(value: Any) -> None:
+    """Refuse what could be read and not be written again: orjson writes 254 levels. Raises SyntaxProblem."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
         raise SyntaxProblem(TOO_DEEP) from None
 
 

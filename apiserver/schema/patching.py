@@ -48,7 +48,6 @@ class Patcher:
         if kind is PatchKind.STRATEGIC:
             patched = apply_strategic_merge_patch(current, patch, self._merge_schema(want))
         elif kind is PatchKind.JSON:
-            strict += _unknown_in_operations(patch) if mode is not FieldValidation.IGNORE else []
             patched = apply_json_patch(current, patch)
         else:
             patched = apply_merge_patch(current, patch)
@@ -83,19 +82,28 @@ def _read(body: bytes, kind: PatchKind, mode: FieldValidation) -> tuple[Any, lis
     except jsontext.SyntaxProblem as problem:
         prefix = "" if kind is PatchKind.STRATEGIC or mode is FieldValidation.IGNORE else "error decoding patch: "
         raise BadRequest(f"{prefix}{problem}") from None
-    if mode is FieldValidation.IGNORE or not jsontext.may_repeat_fields(body, patch):
+    if mode is FieldValidation.IGNORE:
         return patch, []
-    repeated = jsontext.repeated_fields(jsontext.parse_noting_repeats(body))
-    return patch, [f"json patch {text}" for text in repeated] if kind is PatchKind.JSON else repeated
+    if jsontext.may_repeat_fields(body, patch):
+        noted = jsontext.parse_noting_repeats(body)
+        return patch, _operation_problems(noted) if kind is PatchKind.JSON else jsontext.repeated_fields(noted)
+    return patch, _operation_problems(patch) if kind is PatchKind.JSON else []
 
 
-def _unknown_in_operations(operations: Any) -> list[str]:
-    return [
-        f'json patch unknown field "[{index}].{key}"'
-        for index, operation in enumerate(operations if isinstance(operations, list) else ())
-        for key in (operation if isinstance(operation, dict) else ())
-        if key not in _JSON_OPERATION_FIELDS
-    ]
+def _operation_problems(operations: Any) -> list[str]:
+    """Unknown and repeated fields of JSON patch operations, in the order of the text."""
+    found: list[str] = []
+    for index, operation in enumerate(operations if isinstance(operations, list) else ()):
+        if not isinstance(operation, dict):
+            continue
+        for key, value in operation.items():
+            if key not in _JSON_OPERATION_FIELDS:
+                found.append(f'json patch unknown field "[{index}].{key}"')
+                continue
+            if isinstance(operation, jsontext.Repeated) and key in operation.again:
+                found.append(f'json patch duplicate field "[{index}].{key}"')
+            found += [f"json patch {text}" for text in jsontext.repeated_fields(value, f"[{index}].{key}")]
+    return found
 
 
 def _invalid(patched: Object, patch: Any, kind: PatchKind, problem: str) -> StatusError:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from apiserver.schema import protowire
+from apiserver.schema import jsontext, protowire
 from apiserver.schema.model import (
     DURATION,
     FIELDS_V1,
@@ -274,8 +274,8 @@ def _read_json(value: Any) -> Any:
     if not raw:
         return None
     try:
-        return orjson.loads(_bytes(raw))
-    except orjson.JSONDecodeError as error:
+        return jsontext.parse(_bytes(raw))
+    except jsontext.SyntaxProblem as error:
         raise WireProblem(str(error)) from None
 
 

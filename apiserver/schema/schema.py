@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import orjson
+
 from apiserver.schema import jsontext, yamltext
 from apiserver.schema.complete import Completer
 from apiserver.schema.model import Model
@@ -104,13 +106,13 @@ class Schema:
         """
         want = _as_kind(expected)
         if media_type == PROTOBUF:
-            return self._decode(self._open(body, want), want, FieldValidation.IGNORE, [], body)
+            return self._decode(self._open(body, want), want, FieldValidation.IGNORE, body=body)
         value, repeated = self._parse(body, media_type, want, mode)
-        return self._decode(value, want, mode, repeated, body)
+        return self._decode(value, want, mode, repeated=repeated, body=body, sort=media_type == YAML)
 
     def decode(self, obj: Object, expected: Resource | Kind, mode: FieldValidation = FieldValidation.WARN) -> Decoded:
         """The minimal form of an already parsed object (a patched one): the same checks, the same errors."""
-        return self._decode(obj, _as_kind(expected), mode, [], b"")
+        return self._decode(obj, _as_kind(expected), mode)
 
     def complete(self, obj: Object, expected: Resource | Kind) -> None:
         """Give an object its wire form in place: the zeros that are always written. Idempotent."""
@@ -121,9 +123,22 @@ class Schema:
 
     def prune(self, obj: Object, expected: Resource | Kind) -> tuple[Object, list[str]]:
         """The minimal form and the unknown fields, without a word about kinds. Raises DecodeError on wrong types."""
-        strict: list[str] = []
         name = self.model.kind(*_as_kind(expected))
-        return (self._decoders.decode(name, obj, strict), strict) if name else (obj, strict)
+        return self._pruned(name, obj, sort=True) if name else (obj, [])
+
+    def _pruned(self, name: str, value: Any, *, sort: bool) -> tuple[Object, list[str]]:
+        """``sort`` where upstream meets fields, and so problems, in the order of names: patched objects and YAML."""
+        strict: list[str] = []
+        try:
+            decoded = self._decoders.decode(name, value, strict)
+            if not sort or len(strict) < 2:
+                return decoded, strict
+        except DecodeError:
+            if not sort:
+                raise
+        strict.clear()
+        in_order = orjson.loads(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+        return self._decoders.decode(name, in_order, strict), strict
 
     def _open(self, body: bytes, want: Kind) -> Object:
         """The object in a protobuf body, in JSON form and not yet minimal."""
@@ -153,14 +168,22 @@ class Schema:
             return jsontext.parse_noting_repeats(body), []
         return value, []
 
-    def _decode(self, value: Any, want: Kind, mode: FieldValidation, repeated: list[str], body: bytes) -> Decoded:
+    def _decode(
+        self,
+        value: Any,
+        want: Kind,
+        mode: FieldValidation,
+        *,
+        repeated: list[str] | None = None,
+        body: bytes = b"",
+        sort: bool = False,
+    ) -> Decoded:
         if value is None:
             value = {}
         given = self._given_kind(value, want, body)
         name = self._known_name(given, want)
-        strict: list[str] = []
         try:
-            decoded = self._decoders.decode(name, value, strict)
+            decoded, strict = self._pruned(name, value, sort=sort)
         except DecodeError as error:
             raise _cannot_be_handled(given, want, str(error)) from None
         self._check_conversion(given, want, name)
@@ -168,7 +191,7 @@ class Schema:
         if mode is FieldValidation.IGNORE or not (strict or repeated):
             return Decoded(decoded)
         if mode is FieldValidation.WARN:
-            return Decoded(decoded, [*repeated, *strict])
+            return Decoded(decoded, [*(repeated or ()), *strict])
         first = ["yaml: unmarshal errors:\n  " + "\n  ".join(repeated)] if repeated else []
         raise _cannot_be_handled(given, want, f"strict decoding error: {', '.join([*first, *strict])}")
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from apiserver.schema import wireforms
-from apiserver.schema.jsontext import Repeated
+from apiserver.schema.jsontext import Repeated, SyntaxProblem, check_writable
 from apiserver.schema.model import (
     DURATION,
     FIELDS_V1,
@@ -305,6 +305,10 @@ def _int_or_string(value: Any, place: Place, _strict: list[str]) -> Any:
 
 
 def _anything(value: Any, _place: Place, _strict: list[str]) -> Any:
+    try:
+        check_writable(value)
+    except SyntaxProblem as problem:
+        raise DecodeError(str(problem)) from None
     return value
 
 

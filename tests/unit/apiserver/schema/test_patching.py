@@ -179,6 +179,20 @@ class TestRefusals:
         with pytest.raises(BadRequest, match="unexpected end of JSON input"):
             patcher.apply(kind, b'{"a', pod(), resources.PODS)
 
+    def test_problems_of_operations_come_in_the_order_of_the_text(self, patcher: Patcher) -> None:
+        body = b"""[{"op":"add","path":"/spec/unknown1","value":"v","foo":"bar"},
+            {"op":"add","path":"/spec/unknown2","path":"/spec/unknown3","value":{"a":1,"a":2}},
+            {"op":"add","path":"/metadata/x","value":1}]"""
+        decoded = patcher.apply(PatchKind.JSON, body, pod(containers=[A]), resources.PODS)
+        assert decoded.warnings == [
+            'json patch unknown field "[0].foo"',
+            'json patch duplicate field "[1].path"',
+            'json patch duplicate field "[1].value.a"',
+            'unknown field "metadata.x"',
+            'unknown field "spec.unknown1"',
+            'unknown field "spec.unknown3"',
+        ]
+
     def test_warnings(self, patcher: Patcher) -> None:
         decoded = patcher.apply(PatchKind.MERGE, b'{"spec":{"foo":1,"foo":2}}', pod(containers=[A]), resources.PODS)
         assert decoded.warnings == ['duplicate field "spec.foo"', 'unknown field "spec.foo"']

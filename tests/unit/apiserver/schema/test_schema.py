@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 
 from apiserver.schema.schema import DELETE_OPTIONS, JSON, YAML, FieldValidation, Schema, kind_of
@@ -235,6 +236,24 @@ class TestFieldValidation:
 class TestHostileInput:
     def test_deep_nesting(self, schema: Schema) -> None:
         assert "exceeded max depth" in refusal(schema, b"[" * 100_000 + b"]" * 100_000)
+
+    @pytest.mark.parametrize("levels", [100, 250, 300, 1000, 1100])
+    def test_what_could_not_be_written_again_is_not_read(self, schema: Schema, levels: int) -> None:
+        for body in (b'{"data":' + b'{"a":' * levels + b"1" + b"}" * levels + b"}",
+                     b'{"data":' + b"[" * levels + b"]" * levels + b"}"):  # fmt: skip
+            for media_type in (JSON, YAML):
+                try:
+                    found = schema.decode_body(body, media_type, resources.CONTROLLERREVISIONS).object
+                except BadRequest as error:
+                    assert "exceeded max depth" in error.message
+                else:
+                    orjson.dumps(found)
+
+    @pytest.mark.parametrize("text", [b'"\\ud800"', b'"\xff"', b'"\\udc00\\ud800"'])
+    def test_broken_text_is_mended(self, schema: Schema, text: bytes) -> None:
+        decoded = schema.decode_body(b'{"data":{"a":' + text + b"}}", JSON, resources.CONFIGMAPS).object
+        assert "\ufffd" in decoded["data"]["a"]
+        orjson.dumps(decoded)
 
     def test_yaml_that_explodes(self, schema: Schema) -> None:
         lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
