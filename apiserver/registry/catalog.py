@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from apiserver.registry.apps import controllerrevision, daemonset, deployment, replicaset, statefulset
+from apiserver.registry.autoscaling import hpa
 from apiserver.registry.batch import cronjob, job
 from apiserver.registry.coordination import lease
 from apiserver.registry.core import (
@@ -21,6 +22,11 @@ from apiserver.registry.core.pod import strategy as pod
 from apiserver.registry.core.service import strategy as service
 from apiserver.registry.core.service.allocators import ServiceAllocators
 from apiserver.registry.discovery import endpointslice
+from apiserver.registry.networking import ingress, ingressclass, ipaddress, networkpolicy, servicecidr
+from apiserver.registry.node import runtimeclass
+from apiserver.registry.policy import poddisruptionbudget
+from apiserver.registry.rbac import role, rolebinding
+from apiserver.registry.scheduling import priorityclass
 from apiserver.registry.strategy import KindStrategy, Strategy
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
@@ -60,11 +66,24 @@ _FACTORIES: Mapping[tuple[str, str], Factory] = {
     ("apps", "Deployment"): deployment.strategy,
     ("apps", "ReplicaSet"): replicaset.strategy,
     ("apps", "StatefulSet"): statefulset.strategy,
+    ("autoscaling", "HorizontalPodAutoscaler"): hpa.strategy,
     ("batch", "CronJob"): cronjob.strategy,
     ("batch", "Job"): job.strategy,
     ("coordination.k8s.io", "Lease"): lease.strategy,
     ("discovery.k8s.io", "EndpointSlice"): endpointslice.strategy,
     ("events.k8s.io", "Event"): event.strategy,
+    ("networking.k8s.io", "Ingress"): ingress.strategy,
+    ("networking.k8s.io", "IngressClass"): ingressclass.strategy,
+    ("networking.k8s.io", "IPAddress"): ipaddress.strategy,
+    ("networking.k8s.io", "NetworkPolicy"): networkpolicy.strategy,
+    ("networking.k8s.io", "ServiceCIDR"): servicecidr.strategy,
+    ("node.k8s.io", "RuntimeClass"): runtimeclass.strategy,
+    ("policy", "PodDisruptionBudget"): poddisruptionbudget.strategy,
+    ("rbac.authorization.k8s.io", "ClusterRole"): role.strategy,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): rolebinding.strategy,
+    ("rbac.authorization.k8s.io", "Role"): role.strategy,
+    ("rbac.authorization.k8s.io", "RoleBinding"): rolebinding.strategy,
+    ("scheduling.k8s.io", "PriorityClass"): priorityclass.strategy,
 }
 
 

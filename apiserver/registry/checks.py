@@ -25,11 +25,16 @@ def check(rule: Callable[[str], list[str]], value: str, path: str, errors: Error
     errors.extend(invalid(path, value, text) for text in rule(value))
 
 
+def child(path: str, name: str) -> str:
+    """The path of a field; ``path`` is empty at an object's root."""
+    return f"{path}.{name}" if path else name
+
+
 def require(fields: Fields, name: str, path: str, errors: Errors, detail: str = "") -> bool:
     """That ``fields[name]`` is there and not empty; says whether it is."""
     if fields.get(name):
         return True
-    errors.append(required(f"{path}.{name}", detail))
+    errors.append(required(child(path, name), detail))
     return False
 
 
@@ -38,7 +43,7 @@ def require_name(
 ) -> None:
     """That ``fields[name]`` is there and follows a naming rule."""
     if require(fields, name, path, errors):
-        check(rule, fields[name], f"{path}.{name}", errors)
+        check(rule, fields[name], child(path, name), errors)
 
 
 def nonnegative(fields: Fields, name: str, path: str, errors: Errors) -> None:
@@ -81,6 +86,18 @@ def file_mode(fields: Fields, name: str, path: str, errors: Errors) -> None:
     mode = fields.get(name)
     if mode is not None and not 0 <= mode <= 0o777:
         errors.append(invalid(f"{path}.{name}", mode, FILE_MODE))
+
+
+def domain_path(value: str, path: str, errors: Errors) -> None:
+    """A domain-prefixed path such as ``acme.io/foo``."""
+    host, slash, rest = value.partition("/")
+    if not value:
+        errors.append(required(path))
+    elif not slash or not host or not rest:
+        errors.append(invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")'))
+    else:
+        check(names.dns1123_subdomain, host, path, errors)
+        check(names.http_path, rest, path, errors)
 
 
 def port_number_or_name(port: Any, path: str, errors: Errors) -> None:

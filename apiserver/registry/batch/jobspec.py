@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiserver.registry.batch.indexes import IndexesError, count_indexes
-from apiserver.registry.checks import Errors, Fields, check, nonnegative, one_of
+from apiserver.registry.checks import Errors, Fields, check, domain_path, nonnegative, one_of
 from apiserver.registry.core.podspec.spec import validate_template
 from minikube_py.api import names
 from minikube_py.api.fields import (
@@ -39,7 +39,7 @@ def validate_job_spec(spec: Fields, path: str, errors: Errors) -> None:
     if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
         errors.append(required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
     if spec.get("managedBy") is not None:
-        validate_domain_path(spec["managedBy"], f"{path}.managedBy", errors)
+        domain_path(spec["managedBy"], f"{path}.managedBy", errors)
         if len(spec["managedBy"]) > names.LABEL_MAX_LENGTH:
             errors.append(too_long(f"{path}.managedBy", names.LABEL_MAX_LENGTH))
     mode = spec.get("completionMode")
@@ -54,18 +54,6 @@ def validate_job_spec(spec: Fields, path: str, errors: Errors) -> None:
     _validate_policies(spec, path, errors)
     validate_template(spec.get("template") or {}, f"{path}.template", errors)
     _validate_restart_policy(spec, f"{path}.template.spec.restartPolicy", errors)
-
-
-def validate_domain_path(value: str, path: str, errors: Errors) -> None:
-    """A domain-prefixed path such as ``acme.io/foo``."""
-    host, slash, rest = value.partition("/")
-    if not value:
-        errors.append(required(path))
-    elif not slash or not host or not rest:
-        errors.append(invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")'))
-    else:
-        check(names.dns1123_subdomain, host, path, errors)
-        check(names.http_path, rest, path, errors)
 
 
 def _validate_indexed(spec: Fields, path: str, errors: Errors) -> None:
