@@ -93,7 +93,7 @@ def _route(
         port=PortKey(balancer.key, port.name, port.protocol),
         inside=backends,
         outside=backends,
-        keep_source=KeepSource.NEVER if host or balancer.proxy_protocol else KeepSource.ALL,
+        keep_source=KeepSource.NEVER if host or balancer.ip_mode == "Proxy" else KeepSource.ALL,
         affinity_seconds=balancer.affinity_seconds,
         source_ranges=() if host else ranges,
         proxy_protocol=balancer.proxy_protocol,

@@ -20,8 +20,10 @@ from minikube_py.aio.tasks import TaskSet
 from minikube_py.client.events import EventRecorder
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
+from minikube_py.cloud.app import CloudProvider
 from minikube_py.config.parts import ControlPlaneConfig
 from minikube_py.controllers.app import ControllerManager
+from minikube_py.hostnet.vended import VendedSockets
 from minikube_py.scheduler.app import NAME as SCHEDULER
 from minikube_py.scheduler.app import Scheduler
 
@@ -67,7 +69,18 @@ class ControlPlane:
                 node_grace_seconds=config.node_monitor_grace_seconds,
             )
             scheduler = Scheduler(client=binder, informers=informers, recorder=recorder, clock=clock)
-            for part in (scheduler, manager):
+            host_sockets = VendedSockets(config.host_sockets) if config.host_sockets else None
+            if host_sockets is not None:
+                stack.callback(host_sockets.close)
+            cloud = CloudProvider(
+                client=client,
+                informers=informers,
+                cidrs=config.network.load_balancer_cidrs,
+                inside=config.network.pod_cidrs,
+                host_sockets=host_sockets,
+                clock=clock,
+            )
+            for part in (scheduler, manager, cloud):
                 await self._start(part, stack)
             self._stack = stack.pop_all()
 
