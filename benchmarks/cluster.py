@@ -160,7 +160,7 @@ async def _until_in_table(client: Client, name: str) -> float:
         if condition_is_true(status.get("conditions"), "Ready"):
             break
     started = time.perf_counter()
-    needle = f'"{status["podIP"]}"'.encode()
+    needle = f'"{status["podIP"]}:'.encode()
     while needle not in await client.raw("/api/v1/nodes/minik-1/proxy/debug/proxy"):
         pass
     seconds = time.perf_counter() - started

@@ -22,6 +22,7 @@ class LazyGroup(click.Group):
         "exec": "minikube_py.cli.exec:exec_",
         "kubeconfig": "minikube_py.cli.kubeconfig:kubeconfig",
         "image": "minikube_py.cli.image:image",
+        "dns": "minikube_py.cli.dns:dns",
         "logs": "minikube_py.cli.logs:logs",
         "node": "minikube_py.cli.node:node",
         "version": "minikube_py.cli.version:version",

@@ -33,6 +33,9 @@ from minikube_py.config.cluster import ClusterConfig
     show_default=True,
     help="The data plane of Services.",
 )
+@click.option(
+    "--node-grace", default=40.0, show_default=True, help="Seconds of silence after which a node is NotReady."
+)
 @click.option("--api-port", default=0, help="The API server's port on 127.0.0.1; 0 takes a free one.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes; 0 returns at once.")
 def up(name: str, wait: float, **settings: Any) -> None:

@@ -136,6 +136,7 @@ def controlplane_config(plan: ClusterPlan) -> ControlPlaneConfig:
         scheduler_api=_access(plan, "scheduler"),
         network=plan.config.network,
         service_account_ca=plan.paths.pki / "ca.crt",
+        node_monitor_grace_seconds=plan.config.node_grace,
         host_sockets=plan.paths.vendor_socket,
     )
 
@@ -155,6 +156,7 @@ def agent_config(plan: ClusterPlan, node: NodePlan) -> AgentConfig:
         host_sockets=plan.paths.vendor_socket,
         network=plan.config.network,
         proxy_mode=plan.config.proxy_mode,
+        lease_seconds=max(1, round(plan.config.node_grace)),
     )
 
 

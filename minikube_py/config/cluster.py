@@ -23,6 +23,9 @@ class ClusterConfig(Model):
     nodes: int = Field(default=1, ge=1, le=_MOST_NODES)
     runtime: RuntimeName = "auto"
     proxy_mode: Literal["auto", "userspace", "nftables"] = "userspace"
+    node_grace: float = Field(
+        default=40.0, ge=1, description="seconds of silence after which a node is NotReady (upstream's default)"
+    )
     api_port: int = Field(default=0, ge=0, le=65535, description="on the host's loopback; 0 takes a free one")
     node_network: str = Field(default="192.168.230.0/24", description="addresses of the nodes and of the API server")
     network: Network = Network()
