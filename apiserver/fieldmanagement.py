@@ -5,18 +5,21 @@ The rules are in ``apiserver.schema.managedfields``; this module only knows both
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from apiserver.routes.bodies import validation_of
 from apiserver.routes.options import WriteOptions
 from apiserver.routes.writing import WriteRequest
 from apiserver.schema import yamltext
 from apiserver.schema.managedfields.manager import Author, FieldManagement
-from apiserver.schema.schema import FieldValidation, Schema
+from apiserver.schema.schema import FieldValidation, Kind, Schema
 from minikube_py.api.errors import BadRequest
 from minikube_py.api.meta import format_time
 from minikube_py.api.patch import json_type
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
+SCALE = Kind("autoscaling", "v1", "Scale")
 _TARGET = "map[string]interface {}"
 
 
@@ -26,6 +29,7 @@ class FieldTracker:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._fields = FieldManagement(schema.model, schema.completer)
+        self._scale = schema.model.kind(*SCALE) or ""
 
     def track(self, new: Object, old: Object | None, request: WriteRequest) -> None:
         """Set the managedFields of ``new`` in place. An apply has set them already."""
@@ -51,6 +55,26 @@ class FieldTracker:
             force=options.force,
             reset=_reset(request, resource),
         )
+        return self._schema.decode(applied, resource, FieldValidation.IGNORE).object
+
+    def apply_scale(self, present: Object, body: bytes, request: WriteRequest, options: WriteOptions) -> Object:
+        """Applying a Scale is applying ``spec.replicas`` of the workload, in the name of the subresource.
+
+        Raises as ``apply`` does.
+        """
+        resource = request.served.resource
+        scale = self._read(body, request, options)
+        author = _author(request, resource)
+        self._fields.check(self._scale, scale, replace(author, api_version=SCALE.api_version))
+        meta = present["metadata"]
+        config = {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {key: meta[key] for key in ("name", "namespace") if key in meta},
+            "spec": {key: value for key, value in (scale.get("spec") or {}).items() if key == "replicas"},
+        }
+        name = self._schema.model.of_resource(resource).name
+        applied = self._fields.apply(name, present, config, author, force=options.force)
         return self._schema.decode(applied, resource, FieldValidation.IGNORE).object
 
     def _read(self, body: bytes, request: WriteRequest, options: WriteOptions) -> Object:

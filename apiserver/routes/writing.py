@@ -17,6 +17,7 @@ from apiserver.refusals import already_exists, conflict, generated_name_taken, n
 from apiserver.registry.context import Reader, RequestContext, User
 from apiserver.registry.metadata import generate_name
 from apiserver.registry.strategy import before_create, before_update
+from apiserver.routes.options import WriteOptions
 from apiserver.routes.served import Served
 from apiserver.schema.schema import Schema
 from apiserver.store.objects import StoredObject
@@ -100,6 +101,10 @@ class FieldTracker(Protocol):
 
     def track(self, new: Object, old: Object | None, request: WriteRequest) -> None:
         """Set the managedFields of ``new`` in place: what this request says, before admission adds its own."""
+        ...
+
+    def apply_scale(self, present: Object, body: bytes, request: WriteRequest, options: WriteOptions) -> Object:
+        """The workload after applying a Scale to it. Raises Conflict, BadRequest, OtherStatus."""
         ...
 
     def settle(self, new: Object, old: Object) -> None:

@@ -105,13 +105,18 @@ class Subresources:
         apply = info.verb == "patch" and patch_kind(request.headers.get("Content-Type", "")) is PatchKind.APPLY
         kind = "UpdateOptions" if info.verb == "update" else "PatchOptions"
         options = write_options(info.query, kind, apply=apply)
-        body = await self._scale_body(request, info, served, options)
+        body = await read_body(request) if apply else await self._scale_body(request, info, served, options)
         write = self._routes.write_request(request, info, served, user, options)
+        write = replace(write, subresource="", followed_as="scale", apply=apply)
         present = served.collection.get(info.namespace, info.name)
         if present is None:
             raise not_found(served.resource, info.name)
-        changed = with_scale(served.load(present), body, write)
-        written = self._writer.replace(replace(write, subresource="", followed_as="scale"), present, changed)
+        if isinstance(body, bytes):
+            base = served.show(served.load(present))
+            changed = served.store(self._writer.fields.apply_scale(base, body, write, options))
+        else:
+            changed = with_scale(served.load(present), body, write)
+        written = self._writer.replace(write, present, changed)
         answer = _json(scale_of(served.load(written.stored)))
         answer.headers = warning_headers(write.warnings)
         return await send(request, answer)

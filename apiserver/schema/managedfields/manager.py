@@ -113,7 +113,7 @@ class FieldManagement:
         path cannot set. Raises Conflict for fields of others (unless ``force``), OtherStatus (500, as upstream) for a
         configuration that does not fit the schema.
         """
-        self._check(name, config, author)
+        self.check(name, config, author)
         atom = self._atoms.root(name)
         present = live if live is not None else self._zero(name)
         table = self._table_before_apply(name, live, author)
@@ -129,7 +129,8 @@ class FieldManagement:
         result["metadata"]["managedFields"] = write_entries(table)
         return result
 
-    def _check(self, name: str, config: Object, author: Author) -> None:
+    def check(self, name: str, config: Object, author: Author) -> None:
+        """Hold a configuration to the type ``name`` and the author's version. Raises BadRequest, OtherStatus (500)."""
         version = config.get("apiVersion")
         if version != author.api_version:
             raise BadRequest(

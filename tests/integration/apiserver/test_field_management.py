@@ -100,6 +100,21 @@ async def test_every_writer_is_followed(http: HTTP) -> None:
     assert words in conflict.body["message"]
 
 
+async def test_a_scale_is_applied_to_the_workload(http: HTTP) -> None:
+    await http("POST", f"{DEPLOYMENTS}?fieldManager=creator", DEPLOYMENT)
+    path = f"{DEPLOYMENTS}/d/scale?fieldManager=a"
+    scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "d"}, "spec": {"replicas": 4}}
+    conflict = await http("PATCH", path, json.dumps(scale), Content_Type=APPLY)
+    assert (conflict.status, conflict.body["details"]["causes"][0]["field"]) == (409, ".spec.replicas")
+    reply = await http("PATCH", f"{path}&force=true", json.dumps(scale), Content_Type=APPLY)
+    assert (reply.status, reply.body["kind"], reply.body["spec"]) == (200, "Scale", {"replicas": 4})
+    found = await http("GET", f"{DEPLOYMENTS}/d")
+    (entry,) = [entry for entry in found.body["metadata"]["managedFields"] if entry["operation"] == "Apply"]
+    assert (entry["subresource"], entry["fieldsV1"]) == ("scale", {"f:spec": {"f:replicas": {}}})
+    unknown = await http("PATCH", path, json.dumps({**scale, "spec": {"x": 4}}), Content_Type=APPLY)
+    assert ".spec.x: field not declared in schema" in unknown.body["message"]
+
+
 async def test_status_is_applied_through_its_own_path(http: HTTP) -> None:
     await apply(http, "a", {**DEPLOYMENT, "status": {"replicas": 9}}, DEPLOYMENTS)
     status = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "status": {"replicas": 2}}
