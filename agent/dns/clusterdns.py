@@ -118,6 +118,7 @@ class ClusterDNS:
         return {
             "synced": self._feed.synced,
             "domain": self._zone.domain,
+            "addresses": list(self._network.dns_ips),
             "names": len(self._zone),
             "readyAnswers": len(self._responder.ready),
             "fastAnswers": self._fast_answers(),

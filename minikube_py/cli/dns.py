@@ -84,7 +84,7 @@ async def _look_up(access: Access, pod: str | None, wanted: str, kinds: Sequence
             answers = [await _debug(client, resolver.node, name=name, type=kind) for kind in kinds]
             for answer in answers:
                 _show(answer)
-            if any(answer["answers"] for answer in answers):
+            if any(answer["answers"] and answer["rcode"] == "NOERROR" for answer in answers):
                 return True
     return False
 
