@@ -67,6 +67,7 @@ class ControlPlane:
                 clock=clock,
                 ca_bundle=config.service_account_ca.read_text(),
                 node_grace_seconds=config.node_monitor_grace_seconds,
+                network=config.network,
             )
             scheduler = Scheduler(client=binder, informers=informers, recorder=recorder, clock=clock)
             host_sockets = VendedSockets(config.host_sockets) if config.host_sockets else None

@@ -9,7 +9,9 @@ from minikube_py.aio.clock import Clock
 from minikube_py.client.events import EventRecorder
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
+from minikube_py.config.parts import Network
 from minikube_py.controllers.aggregation import ClusterRoleAggregationController
+from minikube_py.controllers.clusterdns import ClusterDNSController
 from minikube_py.controllers.context import Context
 from minikube_py.controllers.controller import Controller
 from minikube_py.controllers.cronjob.controller import CronJobController
@@ -71,6 +73,7 @@ class ControllerManager:
         clock: Clock,
         ca_bundle: str,
         node_grace_seconds: float,
+        network: Network,
     ) -> None:
         self._informers = informers
         self._recorders: dict[str, EventRecorder] = {}
@@ -80,6 +83,7 @@ class ControllerManager:
         self._controllers = [
             RootCAController(context, bundle=ca_bundle),
             NodeLifecycleController(context, grace_seconds=node_grace_seconds),
+            ClusterDNSController(context, network=network),
             *(make(context) for make in _PLAIN),
         ]
 
