@@ -116,6 +116,7 @@ class Agent:
             clock=self._clock,
             runtime=self.runtime,
             pods=self.pods,
+            on_images=self.node.report_soon,
             debug={name: table for name, table in tables.items() if table is not None},
         )
 

@@ -78,8 +78,9 @@ class NodeRegistration:
 
     async def start(self) -> None:
         """Begin to register; returns at once."""
-        self._tasks.spawn(self._keep("status", self._report, STATUS_SECONDS), name="status")
-        self._tasks.spawn(self._keep("lease", self._renew, self._deps.config.lease_seconds / 4), name="lease")
+        lease_seconds = self._deps.config.lease_seconds / 4
+        self._tasks.spawn(self._keep("status", self._report, STATUS_SECONDS, self._changed), name="status")
+        self._tasks.spawn(self._keep("lease", self._renew, lease_seconds, asyncio.Event()), name="lease")
 
     async def stop(self) -> None:
         """Fall silent. The Lease runs out by itself: the pods may go on."""
@@ -89,7 +90,8 @@ class NodeRegistration:
         """Something that the status tells has changed (an image was loaded)."""
         self._changed.set()
 
-    async def _keep(self, what: str, work: Callable[[], Any], seconds: float) -> None:
+    async def _keep(self, what: str, work: Callable[[], Any], seconds: float, hurry: asyncio.Event) -> None:
+        """Do ``work`` every ``seconds`` (sooner after a failure, and at once when ``hurry`` is set)."""
         backoff = Backoff(0.2, 7.0, jitter=0.2)
         while True:
             try:
@@ -99,7 +101,12 @@ class NodeRegistration:
             except (StatusError, ConnectionFailed) as error:
                 delay = backoff.next()
                 _log.warning("cannot write the node's %s: %s; again in %.1fs", what, error, delay)
-            await self._deps.clock.sleep(delay)
+            timer = self._deps.clock.call_later(delay, hurry.set)
+            try:
+                await hurry.wait()
+            finally:
+                timer.cancel()
+            hurry.clear()
 
     # Node
 

@@ -21,6 +21,7 @@ from agent.pods.events import Recorder
 from agent.pods.hooks import HookRunner
 from agent.pods.objects import ObjectCache
 from agent.pods.observation import PodObservation
+from agent.pods.rotation import LogRotation
 from agent.pods.runtime_view import RuntimeView
 from agent.pods.services import NodeSettings, PodServices
 from agent.pods.sources import EnvironmentSource
@@ -31,7 +32,7 @@ from agent.pods.termination import ContainerStopper
 from agent.pods.volumes.manager import VolumeManager
 from agent.pods.volumes.tokens import TokenSource
 from agent.pods.worker import PodWorker
-from agent.runtime.protocol import Runtime, RuntimeFault
+from agent.runtime.protocol import ContainerStatus, Runtime, RuntimeFault
 from minikube_py.aio.clock import Clock
 from minikube_py.aio.tasks import TaskSet
 from minikube_py.api.meta import metadata, uid_of
@@ -77,6 +78,7 @@ class PodManager:
         self._unsubscribe: Callable[[], None] | None = None
         self.view = RuntimeView(runtime=deps.runtime, clock=deps.clock, on_change=self._runtime_changed)
         self._services = self._make_services()
+        self._rotation = LogRotation(runtime=deps.runtime, clock=deps.clock, containers=self._containers)
 
     async def start(self) -> None:
         """Adopt what runs and follow the API server. Raises RuntimeFault where the runtime does not answer.
@@ -85,12 +87,14 @@ class PodManager:
         """
         await self.view.start()
         await self._deps.network.adopt([uid for uid in self.view.uids() if self.view.get(uid).sandbox is not None])
+        self._rotation.start()
         self._tasks.spawn(self._follow(), name="follow")
 
     async def stop(self) -> None:
         """Stop watching over the pods; they go on running."""
         if self._unsubscribe is not None:
             self._unsubscribe()
+        await self._rotation.stop()
         await self._tasks.close()
         for worker in list(self._workers.values()):
             await worker.stop()
@@ -123,6 +127,9 @@ class PodManager:
     def log_file(self, pod: Object, container: str, attempt: int) -> Path:
         """Where an attempt's log is."""
         return pod_paths(self._deps.node.state_dir, pod).log_file(container, attempt)
+
+    def _containers(self) -> list[ContainerStatus]:
+        return [status for uid in self.view.uids() for status in self.view.get(uid).containers()]
 
     def _with_status(self, pod: Object) -> Object:
         status = self._statuses.get(uid_of(pod))

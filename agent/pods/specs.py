@@ -65,6 +65,7 @@ class ContainerInputs:
     env: Mapping[str, str]
     mounts: Sequence[Mount]
     paths: PodPaths
+    target_container_id: str = ""
 
 
 def container_spec(pod: Object, container: Container, inputs: ContainerInputs) -> ContainerSpec:
@@ -88,6 +89,7 @@ def container_spec(pod: Object, container: Container, inputs: ContainerInputs) -
         log_path=inputs.paths.log_file(container.name, inputs.attempt),
         termination_message_path=str(spec.get("terminationMessagePath") or "/dev/termination-log"),
         pod=pod,
+        target_container_id=inputs.target_container_id,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.pods.events import PodEvents
@@ -24,7 +24,7 @@ from minikube_py.api.types import Object
 
 @dataclass(frozen=True, slots=True)
 class PodSetting:
-    """What all containers of a pod share once its sandbox stands."""
+    """What all containers of a pod share once its sandbox stands. ``running``: container ids by name."""
 
     pod: Object
     sandbox_id: str
@@ -32,6 +32,7 @@ class PodSetting:
     volumes: MountedVolumes
     paths: PodPaths
     events: PodEvents
+    running: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pod_ip(self) -> str:
@@ -75,7 +76,18 @@ class ContainerStarter:
             mounts = await asyncio.to_thread(_mounts, setting.volumes, container, env)
         except MountError as error:
             raise StartRefused("CreateContainerConfigError", str(error)) from error
-        return container_spec(setting.pod, container, ContainerInputs(attempt, env, mounts, setting.paths))
+        inputs = ContainerInputs(attempt, env, mounts, setting.paths, self._target(setting, container))
+        return container_spec(setting.pod, container, inputs)
+
+    @staticmethod
+    def _target(setting: PodSetting, container: Container) -> str:
+        """The id of the container whose processes an ephemeral container wants to see, "" without one."""
+        name = container.spec.get("targetContainerName")
+        if not name:
+            return ""
+        if name not in setting.running:
+            raise StartRefused("CreateContainerError", f'unable to find target container "{name}"')
+        return setting.running[name]
 
     async def _create(self, setting: PodSetting, spec: ContainerSpec) -> str:
         if spec.log_path is not None:

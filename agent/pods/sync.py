@@ -77,7 +77,8 @@ class PodSync:
         """Volumes and sandbox, made at the same time where both are missing. Raises StartRefused."""
         state = self._state
         volumes, sandbox_id = await _both(self._volumes(), self._sandbox(create=actions.create_sandbox))
-        return PodSetting(state.pod, sandbox_id, state.ips, volumes, self._paths, state.events)
+        running = {status.name: status.id for status in self._services.view.get(state.uid).running()}
+        return PodSetting(state.pod, sandbox_id, state.ips, volumes, self._paths, state.events, running)
 
     async def _volumes(self) -> MountedVolumes:
         state = self._state

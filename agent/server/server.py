@@ -16,6 +16,7 @@ from aiohttp import web
 
 from agent.runtime.protocol import Runtime, RuntimeFault
 from agent.server.auth import require_administrator, server_context
+from agent.server.images import ImageHandlers
 from agent.server.logs.handler import LogHandler
 from agent.server.logs.watch import DirectoryWatcher
 from agent.server.pods import PodDirectory
@@ -34,6 +35,7 @@ class ServerDeps:
     runtime: Runtime
     pods: PodDirectory
     debug: Mapping[str, Callable[..., Any]]
+    on_images: Callable[[], None] = lambda: None
 
 
 class AgentServer:
@@ -68,7 +70,7 @@ class AgentServer:
 
     def _application(self) -> web.Application:
         deps = self._deps
-        app = web.Application(middlewares=[require_administrator])
+        app = web.Application(middlewares=[require_administrator], client_max_size=0)
         logs = LogHandler(pods=deps.pods, watcher=self._watcher, clock=deps.clock)
         streams = StreamHandlers(pods=deps.pods, runtime=deps.runtime)
         container = "{namespace}/{pod}/{container}"
@@ -78,6 +80,9 @@ class AgentServer:
                 app.router.add_route("*", path + place, handler)
         for place in ("{namespace}/{pod}", "{namespace}/{pod}/{uid}"):
             app.router.add_route("*", "/portForward/" + place, streams.port_forward)
+        images = ImageHandlers(images=deps.runtime.images, on_change=deps.on_images)
+        app.router.add_get("/images", images.list_images)
+        app.router.add_post("/images/load", images.load)
         self._add_tables(app)
         return app
 
