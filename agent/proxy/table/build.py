@@ -23,7 +23,7 @@ from minikube_py.dataplane.model import (
 
 
 class _Choice(NamedTuple):
-    """What each policy gives for one port and family."""
+    """What each policy gives for one port and family. ``local`` is worked out only for those who use it."""
 
     cluster: Backends
     local: Backends
@@ -34,7 +34,7 @@ def routes_of(service: Service, slices: Sequence[Slice], *, node: Node) -> dict[
     routes: dict[Frontend, Route] = {}
     for family in dict.fromkeys(family_of(ip) for ip in service.cluster_ips):
         for port in service.ports:
-            choice = _choose(slices, port=port, family=family, node=node)
+            choice = _choose(slices, service=service, port=port, family=family, node=node)
             for route in _routes_of_port(service, port, family, node, choice):
                 routes.setdefault(route.frontend, route)
     return routes
@@ -53,14 +53,14 @@ def local_ready_endpoints(service: Service, slices: Sequence[Slice], *, node: No
     return len(found)
 
 
-def _choose(slices: Sequence[Slice], *, port: ServicePort, family: str, node: Node) -> _Choice:
+def _choose(slices: Sequence[Slice], *, service: Service, port: ServicePort, family: str, node: Node) -> _Choice:
     endpoints, impossible = gather(slices, port=port, family=family, node=node.name)
+    cluster = _backends(for_cluster(endpoints, node=node), impossible, otherwise=Verdict.REJECT)
+    if not (service.internal_local or service.external_local):
+        return _Choice(cluster, cluster)
     anywhere = any(endpoint.ready or endpoint.fallback for endpoint in endpoints)
     none_here = Verdict.DROP if anywhere else Verdict.REJECT
-    return _Choice(
-        cluster=_backends(for_cluster(endpoints, node=node), impossible, otherwise=Verdict.REJECT),
-        local=_backends(for_local(endpoints), impossible, otherwise=none_here),
-    )
+    return _Choice(cluster, _backends(for_local(endpoints), impossible, otherwise=none_here))
 
 
 def _backends(selection: Selection, impossible: Iterable[Exclusion], *, otherwise: Verdict) -> Backends:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -94,13 +95,7 @@ def _is_external(spec: dict[str, Any], external_ips: tuple[str, ...]) -> bool:
 
 
 def _addresses(given: Iterable[str]) -> tuple[str, ...]:
-    found = []
-    for text in given:
-        try:
-            found.append(str(ip_address(text)))
-        except ValueError:
-            continue
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(ip for text in given if (ip := _canonical(text))))
 
 
 def _networks(given: Iterable[str]) -> tuple[str, ...]:
@@ -161,11 +156,13 @@ class SliceEndpoint:
         )
 
 
+@lru_cache(maxsize=65_536)
 def _canonical(text: str) -> str:
+    """The address as Python writes it, "" where it is none (a host name in an FQDN slice, say)."""
     try:
         return str(ip_address(text))
     except ValueError:
-        return text
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
