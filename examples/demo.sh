@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 # Thirty requests in the client pod for a URL that answers with the name of its pod; prints who answered how often.
 from_pod() {
-    minik exec client -- sh -c "for i in \$(seq 30); do curl -sS --max-time 5 $1; echo; done" | tally
+    minik exec client -- sh -c "for i in \$(seq 30); do curl -sS --max-time 5 $1; done" | tally
 }
 tally() { sort | uniq -c; }
 
@@ -27,5 +27,5 @@ from_pod 'http://$MY_INTERNAL_SERVICE_SERVICE_HOST:$MY_INTERNAL_SERVICE_SERVICE_
 
 say "From this machine, by the NodePort: http://127.0.0.1:30007"
 for _ in $(seq 30); do
-    python3 -c 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:30007/hostname", timeout=5).read().decode())'
+    python3 -c 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:30007/hostname", timeout=5).read().decode(), end="")'
 done | tally

@@ -37,7 +37,7 @@ def test_the_service_answers_by_name_by_address_and_from_the_host(quickstart: Mi
     address = quickstart.get("service", "my-internal-service")["spec"]["clusterIP"]
     pods = {pod["metadata"]["name"] for pod in quickstart.get("pods", "-l", "app=my-app")["items"]}
     assert len(pods) == 3
-    fetch = "for i in $(seq 30); do curl -sS --max-time 5 http://{}/hostname; echo; done"
+    fetch = "for i in $(seq 30); do curl -sS --max-time 5 http://{}/hostname; done"
     for host in ("my-internal-service", "my-internal-service.default.svc.cluster.local", address):
         answers = quickstart.exec("client", "sh", "-c", fetch.format(host)).split("\n")
         assert {line for line in answers if line} == pods, host

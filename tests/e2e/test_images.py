@@ -1,0 +1,49 @@
+"""Images: loaded from an archive, listed, run; and what is said of one that is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.archives import BUSYBOX, busybox_archive
+from tests.support.minik import MinikCluster, eventually
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.skipif(not BUSYBOX.exists(), reason="no static busybox: install Debian's busybox-static")
+def test_a_loaded_image_runs_on_every_node(cluster: MinikCluster, namespace: str, tmp_path: Path) -> None:
+    archive = tmp_path / "image.tar"
+    busybox_archive(archive, "example.org/tool:1", {"Env": ["PATH=/bin", "FLAVOUR=plain"], "Cmd": ["sleep", "3600"]})
+    assert "Loaded example.org/tool:1" in cluster.minik("image", "load", "--name", cluster.name, str(archive)).stdout
+    assert "example.org/tool:1" in cluster.minik("image", "list", "--name", cluster.name).stdout
+    for number in (1, 2, 3):
+        name = f"tool-{number}"
+        overrides = f'{{"spec": {{"nodeName": "{cluster.name}-{number}", "terminationGracePeriodSeconds": 0}}}}'
+        cluster.kubectl("run", name, "-n", namespace, "--image=example.org/tool:1", f"--overrides={overrides}")
+    for number in (1, 2, 3):
+        cluster.kubectl("wait", f"pod/tool-{number}", "-n", namespace, "--for=condition=Ready", "--timeout=20s")
+        assert "FLAVOUR=plain" in cluster.exec(f"tool-{number}", "env", namespace=namespace)
+        cluster.exec(f"tool-{number}", "sh", "-c", f"echo {number} > /own", namespace=namespace)
+    assert cluster.exec("tool-1", "cat", "/own", namespace=namespace).strip() == "1", "containers share no writes"
+
+
+def test_a_missing_image_says_what_to_do(cluster: MinikCluster, namespace: str) -> None:
+    cluster.kubectl("run", "absent", "-n", namespace, "--image=example.org/absent:1")
+
+    def reason() -> str:
+        statuses = cluster.get("pod", "absent", "-n", namespace)["status"].get("containerStatuses") or [{}]
+        return str((statuses[0].get("state", {}).get("waiting") or {}).get("reason", ""))
+
+    eventually(lambda: reason() in ("ErrImagePull", "ImagePullBackOff"), what="the pull to fail")
+    eventually(lambda: reason() == "ImagePullBackOff", what="the back-off")
+    assert "minik image load" in cluster.kubectl("get", "events", "-n", namespace).stdout
+
+
+def test_what_is_no_archive_is_refused(cluster: MinikCluster, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("not an archive")
+    refused = cluster.minik("image", "load", "--name", cluster.name, str(tmp_path / "text"), check=False)
+    assert refused.returncode == 1
+    assert "archive" in refused.stderr
+    assert "Traceback" not in refused.stderr
