@@ -186,6 +186,7 @@ _ROLES: Mapping[str, str] = MappingProxyType(
             create | coordination.k8s.io | leases
             create | networking.k8s.io | ipaddresses
             approve sign | certificates.k8s.io | signers
+            escalate | rbac.authorization.k8s.io | clusterroles
         """,
         # The agent is kubelet, Service proxy and cluster DNS in one.
         "minik:node-network": f"""
