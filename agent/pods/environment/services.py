@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from minikube_py.api.meta import name_of, namespace_of
 from minikube_py.api.types import Object
@@ -26,7 +27,14 @@ def service_environment(services: Iterable[Object], namespace: str, enable_servi
             seen.setdefault(name, service)
         elif where == namespace and enable_service_links:
             seen[name] = service
-    return {key: value for name in sorted(seen) for key, value in _variables(name, seen[name]["spec"])}
+    environment: dict[str, str] = {}
+    for name in sorted(seen):
+        spec = seen[name]["spec"]
+        ports = tuple(
+            (port["port"], port.get("name") or "", port.get("protocol") or "TCP") for port in spec.get("ports") or ()
+        )
+        environment.update(_variables(name, spec["clusterIP"], ports))
+    return environment
 
 
 def variable_name(text: str) -> str:
@@ -35,19 +43,23 @@ def variable_name(text: str) -> str:
     return f"_{mangled}" if mangled[:1].isdigit() else mangled
 
 
-def _variables(name: str, spec: Object) -> Iterator[tuple[str, str]]:
-    ports = spec.get("ports") or []
+@lru_cache(maxsize=4096)
+def _variables(name: str, address: str, ports: tuple[tuple[int, str, str], ...]) -> Mapping[str, str]:
+    """One Service's variables, shared: never changed. Remembered, since every container needs those of all Services."""
+    return dict(_make_variables(name, address, ports))
+
+
+def _make_variables(name: str, address: str, ports: tuple[tuple[int, str, str], ...]) -> Iterator[tuple[str, str]]:
     if not ports:
         return
-    prefix, address = variable_name(name), str(spec["clusterIP"])
+    prefix = variable_name(name)
     host = f"[{address}]" if ":" in address else address
     yield f"{prefix}_SERVICE_HOST", address
-    yield f"{prefix}_SERVICE_PORT", str(ports[0]["port"])
-    for port in ports:
-        if port.get("name"):
-            yield f"{prefix}_SERVICE_PORT_{variable_name(port['name'])}", str(port["port"])
-    for index, port in enumerate(ports):
-        number, protocol = port["port"], str(port.get("protocol") or "TCP")
+    yield f"{prefix}_SERVICE_PORT", str(ports[0][0])
+    for number, port_name, _ in ports:
+        if port_name:
+            yield f"{prefix}_SERVICE_PORT_{variable_name(port_name)}", str(number)
+    for index, (number, _, protocol) in enumerate(ports):
         url = f"{protocol.lower()}://{host}:{number}"
         if index == 0:
             yield f"{prefix}_PORT", url
