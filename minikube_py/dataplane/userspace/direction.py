@@ -6,8 +6,9 @@ left unread, and TCP's own window pushes back.
 
 With edge-triggered events an edge that is not used up is gone, hence the invariants:
 
-- ``deferred`` means "there may be unread bytes whose edge is spent": such a read goes on until EAGAIN or end of file.
-- a short read may stop early only if the event did not say the source is ending;
+- ``deferred`` means "there may be unread bytes whose edge is spent": whoever removes the obstacle must pump again;
+- a short read may end a pump, for whatever comes later has an edge of its own; but not once an event has said that
+  the source is ``ending``, for the end of file has had its edge then: such a read goes on until the end or EAGAIN;
 - ``blocked`` (``pending`` or ``in_pipe`` not empty) implies ``deferred``.
 """
 
@@ -43,7 +44,8 @@ class Medium:
 class Direction:
     """Bytes from ``source`` to ``sink``. Methods raise OSError when either socket has failed.
 
-    ``resume`` is called in a later turn after a long stream has yielded; it must lead back to ``pump(True)``.
+    ``resume`` is called in a later turn after a long stream has yielded; it must lead back to ``pump``. ``opposite`` is
+    set by the owner; the direction that is done last leaves the ending of its sink to the owner, who closes both.
     """
 
     __slots__ = (
@@ -58,10 +60,12 @@ class Direction:
         "blocked",
         "deferred",
         "done",
+        "ending",
         "eof",
         "failing",
         "in_pipe",
         "moved",
+        "opposite",
         "pending",
         "resume",
     )
@@ -80,22 +84,25 @@ class Direction:
         self.in_pipe = 0
         self.blocked = False
         self.deferred = False
+        self.ending = False
         self.eof = False
         self.failing = False
         self.done = False
         self.moved = 0
+        self.opposite: Direction | None = None
 
-    def pump(self, to_the_end: bool) -> None:
-        """The source has something: move it. ``to_the_end`` reads until EAGAIN or end of file."""
+    def pump(self, ending: bool) -> None:
+        """The source has something: move it. ``ending`` says that it is ending, or has failed."""
         if self.eof:
             return
+        if ending:
+            self.ending = True
         if self.blocked:
             self.deferred = True
-            return
-        if self._pipe is not None:
+        elif self._pipe is not None:
             self._splice()
         else:
-            self._copy(to_the_end or self.deferred)
+            self._copy()
 
     def flush(self) -> None:
         """The sink takes data again: send what waits for it, then go on reading."""
@@ -112,16 +119,17 @@ class Direction:
         if self.eof:
             self._finish()
         elif self.deferred:
-            self.pump(True)
+            self.pump(False)
 
     def release(self) -> None:
         """Gives the pipe back; the direction is over."""
         self.done = True
+        self.opposite = None
         if self._pipe is not None:
             self._medium.pipes.give_back(self._pipe, empty=not self.in_pipe)
             self._pipe = None
 
-    def _copy(self, to_the_end: bool) -> None:
+    def _copy(self) -> None:
         view, recv_into, buffer = self._medium.view, self._recv_into, self._medium.buffer
         for _ in range(_ROUNDS):
             try:
@@ -140,7 +148,8 @@ class Direction:
                 return
             if size < BUFFER_SIZE:
                 self._full_reads = 0
-                if not to_the_end:
+                if not self.ending:
+                    self.deferred = False
                     return
             else:
                 self._full_reads += 1
@@ -170,7 +179,7 @@ class Direction:
             self._small_splices = self._small_splices + 1 if size < _SMALL_SPLICE else 0
             if self._small_splices >= _SMALL_SPLICES_TO_COPY and self._drain_pipe():
                 self._stop_splicing()
-                self._copy(True)
+                self._copy()
                 return
         self._yield()
 
@@ -224,6 +233,8 @@ class Direction:
 
     def _finish(self) -> None:
         self.done = True
+        if self.opposite is not None and self.opposite.done:
+            return
         try:
             self._sink.shutdown(socket.SHUT_WR)
         except OSError as error:

@@ -47,6 +47,7 @@ class Relay:
     __slots__ = (
         "_client",
         "_down",
+        "_early",
         "_medium",
         "_open",
         "_timer",
@@ -69,6 +70,7 @@ class Relay:
         self._tried: frozenset[tuple[str, int]] = frozenset()
         self._timer: Timer | None = None
         self._open = True
+        self._early = 0
         self.connected = False
         self.endpoint: Endpoint | None = None
         self.peer = peer
@@ -114,8 +116,8 @@ class Relay:
         self.endpoint = endpoint
         self._upstream = upstream
         self._up = Direction(medium, self._client, upstream, self._resume_up)
-        self._up.deferred = True  # what the client has sent so far has had its edge, or will have had it
         self._down = Direction(medium, upstream, self._client, self._resume_down)
+        self._up.opposite, self._down.opposite = self._down, self._up
         medium.engine.register(upstream, self._on_upstream, self.reset)
         if self._timer is None:
             self._timer = medium.engine.call_later(CONNECT_SECONDS, self._give_up)
@@ -154,14 +156,17 @@ class Relay:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._serve(self._up, None, READ)
+        if self._early:  # the client has spoken before: that edge is spent
+            self._serve(self._up, None, self._early)
         if self._open and events & (READ | ENDING):
             self._serve(self._down, None, events)
 
     def _on_client(self, events: int) -> None:
         if self.connected:
             self._serve(self._up, self._down, events)
-        elif events & ENDING and self._has_failed(self._client):
+            return
+        self._early |= events & (READ | ENDING)
+        if events & ENDING and self._has_failed(self._client):
             self.reset()
 
     def _on_upstream(self, events: int) -> None:
@@ -199,7 +204,7 @@ class Relay:
     def _resume(self, direction: Direction | None) -> None:
         """A yielded stream goes on; its relay may have ended, or its sink may have blocked, since."""
         if self._open and direction is not None and direction.deferred:
-            self._serve(direction, None, READ | ENDING)
+            self._serve(direction, None, READ)
 
     def _fail(self, opposite: Direction | None) -> None:
         """One side was reset. What ``opposite`` has still to read was sent before that: deliver it."""

@@ -103,7 +103,7 @@ async def exchange(address: tuple[str, int], *, seed: int, size: int) -> tuple[s
     return sent.hexdigest(), received.hexdigest()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(10))
 async def test_fuzzed_echo_comes_back_unchanged(seed: int) -> None:
     rng = random.Random(seed)
     async with running_plane() as plane, serving(echo) as endpoint:
