@@ -26,6 +26,7 @@ class ChannelForward:
         self._pod = pod
         self._tasks = TaskSet("port-forward")
         self._writers: dict[int, asyncio.StreamWriter] = {}
+        self._dialled = {2 * index: asyncio.Event() for index in range(len(ports))}
 
     async def run(self) -> None:
         """Return when the client has gone, or every port has ended."""
@@ -50,14 +51,18 @@ class ChannelForward:
     async def _connect(self, index: int, port: int) -> None:
         try:
             reader, writer = await self._dial(port)
+            self._writers[2 * index] = writer
         except OSError as error:
             await self._say(2 * index + 1, dial_error(self._pod, port, error).encode())
             return
-        self._writers[2 * index] = writer
+        finally:
+            self._dialled[2 * index].set()
         await copy_out(reader, lambda data: self._say(2 * index, data))
 
     async def _feed(self) -> None:
         async for channel, data in self._channels.inputs():
+            if channel in self._dialled:
+                await self._dialled[channel].wait()  # what the client says first must not be lost
             writer = self._writers.get(channel)
             if writer is None:
                 continue
