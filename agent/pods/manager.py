@@ -19,6 +19,7 @@ from agent.pods.admission import admit
 from agent.pods.conditions import foreign_conditions
 from agent.pods.events import Recorder
 from agent.pods.hooks import HookRunner
+from agent.pods.hostports import HostPorts
 from agent.pods.objects import ObjectCache
 from agent.pods.observation import PodObservation
 from agent.pods.rotation import LogRotation
@@ -98,6 +99,7 @@ class PodManager:
         await self._tasks.close()
         for worker in list(self._workers.values()):
             await worker.stop()
+        await self._services.host_ports.stop()
         self._tokens.close()
         await self._statuses.stop()
         await self._objects.close()
@@ -164,6 +166,7 @@ class PodManager:
             statuses=self._statuses,
             hooks=hooks,
             stopper=ContainerStopper(runtime=deps.runtime, hooks=hooks, clock=deps.clock),
+            host_ports=HostPorts(node_ips=deps.node.ips, clock=deps.clock),
             admit=self._admit,
         )
 

@@ -52,7 +52,9 @@ class SandboxMaker:
         """The pod's addresses; wires the sandbox where it is not wired yet. Raises OSError."""
         if is_host_network(pod):
             return self._services.node.ips
-        return tuple((await self._services.network.attach(sandbox.netns_path, uid_of(pod))).ips)
+        ips = tuple((await self._services.network.attach(sandbox.netns_path, uid_of(pod))).ips)
+        await self._services.host_ports.open(pod, ips[0])
+        return ips
 
     def _resolv_conf(self, pod: Object, events: PodEvents) -> str:
         node = self._services.node
@@ -80,6 +82,7 @@ class SandboxMaker:
 
     async def _discard(self, sandbox: SandboxStatus, uid: str) -> None:
         try:
+            await self._services.host_ports.close(uid)
             await self._services.network.detach(uid)
             await self._services.runtime.stop_sandbox(sandbox.id)
             await self._services.runtime.remove_sandbox(sandbox.id)

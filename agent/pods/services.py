@@ -9,6 +9,7 @@ from pathlib import Path
 from agent.network.pods import PodNetwork
 from agent.pods.events import Recorder
 from agent.pods.hooks import HookRunner
+from agent.pods.hostports import HostPorts
 from agent.pods.runtime_view import RuntimeView
 from agent.pods.sources import EnvironmentSource
 from agent.pods.status import Outcome
@@ -49,4 +50,5 @@ class PodServices:
     statuses: StatusManager
     hooks: HookRunner
     stopper: ContainerStopper
+    host_ports: HostPorts
     admit: Callable[[Object], Outcome | None]

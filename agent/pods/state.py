@@ -28,6 +28,7 @@ class PodState:
     failures: dict[str, StartFailure] = field(default_factory=dict)
     backoff: RestartBackoff = field(default_factory=RestartBackoff)
     attempts: dict[str, int] = field(default_factory=dict)
+    last_words: dict[str, str] = field(default_factory=dict)
 
     @property
     def uid(self) -> str:

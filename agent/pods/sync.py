@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import TypeVar
 
 from agent.pods.container_status import StartFailure
@@ -108,6 +109,7 @@ class PodSync:
         for name in seen.history:
             state.attempts[name] = state.next_attempt(name, seen) - 1
         self._publish()
+        await services.host_ports.close(state.uid)
         await services.network.detach(state.uid)
         state.ips = ()
         for sandbox in seen.sandboxes:
@@ -189,7 +191,13 @@ class PodSync:
         for status in attempts[1:]:
             await self._services.runtime.remove_container(status.id)
             if status.log_path is not None:
-                status.log_path.unlink(missing_ok=True)
+                await asyncio.to_thread(_remove_logs, status.log_path)
+
+
+def _remove_logs(path: Path) -> None:
+    """An attempt's log with what was rotated away from it."""
+    for log in path.parent.glob(f"{path.name}*"):
+        log.unlink(missing_ok=True)
 
 
 async def _both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:

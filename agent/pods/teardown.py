@@ -44,6 +44,7 @@ class PodTeardown:
     async def release(self) -> None:
         """Give up sandbox, network and volumes. Containers that ended stay known to the runtime, for their logs."""
         services, uid = self._services, self._state.uid
+        await services.host_ports.close(uid)
         for sandbox in services.view.get(uid).sandboxes:
             await services.runtime.stop_sandbox(sandbox.id)
         await services.network.detach(uid)

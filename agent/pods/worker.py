@@ -14,6 +14,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from agent.pods.container_status import StatusInput
+from agent.pods.lastwords import last_words, mute_failures, with_words
 from agent.pods.model import (
     TERMINAL_PHASES,
     active_deadline,
@@ -133,7 +134,8 @@ class PodWorker:
         if self._removed or self.stage is Stage.CLEARED:
             return
         previous = services.statuses.get(state.uid) or status_of(state.pod)
-        given = StatusInput(state.pod, previous, services.view.get(state.uid), self._probes.results(), state.failures)
+        seen = with_words(services.view.get(state.uid), state.last_words)
+        given = StatusInput(state.pod, previous, seen, self._probes.results(), state.failures)
         facts = StatusFacts(services.clock.now(), services.node.ips, state.ips, state.terminal, state.outcome)
         status = generate_status(given, facts)
         services.statuses.set(state.pod, status, lazily=self._is_only_starting(status))
@@ -168,6 +170,7 @@ class PodWorker:
     async def _advance(self) -> None:
         if self.stage is Stage.NEW:
             await self._begin()
+        await self._read_last_words()
         if self.stage is Stage.SYNCING and not self._must_end():
             await self._synchronize()
         if self._must_end() and self.stage in (Stage.SYNCING, Stage.STOPPING):
@@ -186,6 +189,13 @@ class PodWorker:
         self.stage = Stage.SYNCING
         await self._probes.follow(self.pod, services.view.get(state.uid), state.pod_ip)
         self.publish()
+
+    async def _read_last_words(self) -> None:
+        state = self.state
+        for status in mute_failures(state.pod, self._services.view.get(state.uid), state.last_words):
+            assert status.log_path is not None
+            state.last_words[status.id] = await asyncio.to_thread(last_words, status.log_path)
+            self.publish()
 
     def _must_end(self) -> bool:
         if self._removed or is_deleting(self.pod) or self.state.outcome is not None:

@@ -71,23 +71,21 @@ def agent_config(api: RunningAPI, folder: Path) -> AgentConfig:
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running_apiserver(tmp_path, authorization_mode="AlwaysAllow") as api:
-        async with Client.from_access(api.access) as client:
-            for name in ("default", "kube-node-lease"):
-                metadata = {"name": name}
-                await ensure(client, NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-            account = {"name": "default", "namespace": "default"}
-            await ensure(client, SERVICEACCOUNTS, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
-            agent = Agent(agent_config(api, tmp_path), clock=SystemClock())
-            await agent.start()
-            try:
-                async with aiohttp.ClientSession(
-                    connector=_connector(api, "kubelet-client", "system:masters")
-                ) as session:
-                    host, port = agent.server.addresses[0]
-                    yield Running(api, client, agent, session, f"https://{host}:{port}")
-            finally:
-                await agent.stop()
+    open_api = running_apiserver(tmp_path, authorization_mode="AlwaysAllow")
+    async with open_api as api, Client.from_access(api.access) as client:
+        for name in ("default", "kube-node-lease"):
+            metadata = {"name": name}
+            await ensure(client, NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        account = {"name": "default", "namespace": "default"}
+        await ensure(client, SERVICEACCOUNTS, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+        agent = Agent(agent_config(api, tmp_path), clock=SystemClock())
+        await agent.start()
+        try:
+            async with aiohttp.ClientSession(connector=_connector(api, "kubelet-client", "system:masters")) as session:
+                host, port = agent.server.addresses[0]
+                yield Running(api, client, agent, session, f"https://{host}:{port}")
+        finally:
+            await agent.stop()
 
 
 def _connector(api: RunningAPI, user: str, *groups: str) -> aiohttp.TCPConnector:
@@ -117,9 +115,9 @@ async def test_the_node_registers_and_registers_again_when_its_objects_are_gone(
 
 async def test_only_the_clusters_administrators_are_let_in(running: Running) -> None:
     for user, groups, status in (("", (), 401), ("jane", ("developers",), 403), ("root", ("system:masters",), 200)):
-        async with aiohttp.ClientSession(connector=_connector(running.api, user, *groups)) as session:
-            async with session.get(f"{running.url}/pods") as answer:
-                assert answer.status == status
+        connector = _connector(running.api, user, *groups)
+        async with aiohttp.ClientSession(connector=connector) as session, session.get(f"{running.url}/pods") as answer:
+            assert answer.status == status
 
 
 async def test_logs_are_read_and_followed_to_the_end_of_the_container(running: Running) -> None:
