@@ -28,6 +28,7 @@ from apiserver.schema.managedfields.entries import (
     write_entries,
 )
 from apiserver.schema.managedfields.fieldsets import (
+    LEAF,
     FieldSet,
     difference,
     intersection,
@@ -221,7 +222,7 @@ class _Apply:
 
     def _pruned(self, merged: Any, last: FieldSet, table: ManagerTable) -> Any:
         """Without what the author owned before and names no longer, unless somebody else owns it."""
-        dropped = with_named_fields(self._atom, last)
+        dropped = _sparing_metadata(with_named_fields(self._atom, last))
         first = remove(self._atom, merged, dropped) or {}
         owned: FieldSet = self._mine
         for manager, managed in table.entries.items():
@@ -230,9 +231,18 @@ class _Apply:
         whole = with_named_fields(self._atom, named_paths(self._atom, merged))
         left = with_named_fields(self._atom, named_paths(self._atom, first))
         kept = union(left, with_named_fields(self._atom, owned))
-        second = remove(self._atom, merged, difference(whole, kept)) or {}
+        second = remove(self._atom, merged, _sparing_metadata(difference(whole, kept))) or {}
         left = with_named_fields(self._atom, named_paths(self._atom, second))
         return remove(self._atom, merged, intersection(difference(whole, left), dropped)) or {}
+
+
+def _sparing_metadata(whole: FieldSet) -> FieldSet:
+    """Metadata is never removed as such: name and the like belong to nobody."""
+    if whole is None or "f:metadata" not in whole:
+        return whole
+    inner = difference(whole["f:metadata"], LEAF)
+    rest = {key: node for key, node in whole.items() if key != "f:metadata"}
+    return (rest | {"f:metadata": inner} if inner is not None else rest) or None
 
 
 def _without_reset(config: Object, reset: tuple[str, ...]) -> Object:
