@@ -93,7 +93,7 @@ class ContainerProber:
         threshold = Threshold(
             int(probe.get("successThreshold") or 1), int(probe.get("failureThreshold") or 3), self._result(kind)
         )
-        await clock.sleep(self._delay(probe))
+        await clock.sleep(self._delay(kind, probe))
         while True:
             answer = await check(probe, self._target, self._deps.runtime, clock)
             self._deps.on_answer(kind, answer)
@@ -104,10 +104,16 @@ class ContainerProber:
                     return
             await clock.sleep(float(probe.get("periodSeconds") or 10))
 
-    def _delay(self, probe: Mapping[str, Any]) -> float:
-        """Seconds until the first question: initialDelaySeconds count from the container's start."""
-        running = (self._deps.clock.now() - self._started_at).total_seconds()
-        return max(float(probe.get("initialDelaySeconds") or 0) - running, 0.0)
+    def _delay(self, kind: ProbeKind, probe: Mapping[str, Any]) -> float:
+        """Seconds until the first question: initialDelaySeconds count from the container's start.
+
+        A liveness probe without a delay waits one period, as the kubelet's timer makes it wait: asked at once it would
+        kill with ``failureThreshold: 1`` what has hardly begun.
+        """
+        delay = float(probe.get("initialDelaySeconds") or 0)
+        if kind is ProbeKind.LIVENESS and not delay:
+            delay = float(probe.get("periodSeconds") or 10)
+        return max(delay - (self._deps.clock.now() - self._started_at).total_seconds(), 0.0)
 
     def _result(self, kind: ProbeKind) -> ProbeResult:
         result: ProbeResult | None = getattr(self.results, kind.value)
