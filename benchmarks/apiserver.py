@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
-import os
 import ssl
 import statistics
 import tempfile
@@ -27,11 +25,14 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from tests.support.apiserver import Authority, RunningAPI, client_context, running_apiserver, server_config
+from apiserver.listeners import tls_context
+from benchmarks.processes import cpu_seconds, pss_bytes
+from minikube_py.config.parts import ApiAccess
+from tests.support.apiserver import Authority, client_context, running_apiserver, server_config
 
 CONNECTIONS = 16
+WRITERS = 32
 PODS = "/api/v1/namespaces/default/pods"
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def pod(index: int, *, app: str = "") -> bytes:
@@ -107,25 +108,11 @@ async def connect(port: int, context: ssl.SSLContext) -> Wire:
     return wire
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def memory_bytes(pid: int) -> int:
-    """Resident memory of its own."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def _serve(folder: str, bare: bool, pipe: Connection) -> None:
+def _serve(folder: Path, authority: Authority, bare: bool, pipe: Connection) -> None:
     """A child process: the API server, or a handler that answers a fixed body."""
 
     async def run() -> None:
-        async with running_apiserver(Path(folder), authority=authority) as api:
+        async with running_apiserver(folder, authority=authority) as api:
             pipe.send(api.url)
             await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
 
@@ -133,15 +120,12 @@ def _serve(folder: str, bare: bool, pipe: Connection) -> None:
         async def handle(_request: web.BaseRequest) -> web.StreamResponse:
             return web.Response(body=b"x" * 1500, content_type="application/json")
 
-        from apiserver.listeners import tls_context
-
         context = tls_context(server_config(authority))
         server = await asyncio.get_running_loop().create_server(web.Server(handle), "127.0.0.1", 0, ssl=context)
         pipe.send(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
         server.close()
 
-    authority = pipe.recv()
     uvloop.run(run_bare() if bare else run())
 
 
@@ -150,9 +134,8 @@ def serving(folder: Path, authority: Authority, *, bare: bool = False) -> Iterat
     """A server in a process of its own: its pid and port."""
     context = get_context("fork")
     near, far = context.Pipe()
-    process = context.Process(target=_serve, args=(str(folder), bare, far))
+    process = context.Process(target=_serve, args=(folder, authority, bare, far))
     process.start()
-    near.send(authority)
     url = near.recv()
     assert process.pid is not None
     try:
@@ -188,9 +171,9 @@ class Bench:
                 latencies.append(time.perf_counter() - begin)
                 assert answer[9:10] == b"2", answer[:600]
 
-        cpu, begin = cpu_seconds(self.pid), time.perf_counter()
+        cpu, begin = cpu_seconds([self.pid]), time.perf_counter()
         await asyncio.gather(*(worker(wire) for wire in wires))
-        took, used = time.perf_counter() - begin, cpu_seconds(self.pid) - cpu
+        took, used = time.perf_counter() - begin, cpu_seconds([self.pid]) - cpu
         for wire in wires:
             assert wire.transport is not None
             wire.transport.close()
@@ -235,23 +218,30 @@ class Bench:
                 done.set_result(None)
 
         wires = [await connect(self.port, self.context) for _ in range(watchers)]
-        path = "/api/v1/namespaces/default/configmaps?watch=1&timeoutSeconds=300"
+        path = "/api/v1/namespaces/default/configmaps?watch=1&timeoutSeconds=300&labelSelector=run"
+        path += f"%3Dr{watchers}"
         for wire in wires:
-            await wire.ask(request("GET", f"{path}&resourceVersion=0&sendInitialEvents=false"[: len(path)])) if False else None
             wire.on_data = received
             assert wire.transport is not None
             wire.transport.write(request("GET", path))
         await asyncio.sleep(0.5)
-        writer = await connect(self.port, self.context)
-        cpu, begin = cpu_seconds(self.pid), time.perf_counter()
-        for number in range(writes):
-            sent.append(time.perf_counter())
-            body = json.dumps({"metadata": {"name": f"w-{number}"}, "data": {"k": "v" * 100}}).encode()
-            await writer.ask(request("POST", "/api/v1/namespaces/default/configmaps", body))
+        writers = [await connect(self.port, self.context) for _ in range(WRITERS)]
+        numbers = iter(range(writes))
+
+        async def write(wire: Wire) -> None:
+            for number in numbers:
+                sent.append(time.perf_counter())
+                meta = {"name": f"w-{watchers}-{number}", "labels": {"run": f"r{watchers}"}}
+                body = json.dumps({"metadata": meta, "data": {"k": "v" * 100}}).encode()
+                answer = await wire.ask(request("POST", "/api/v1/namespaces/default/configmaps", body))
+                assert answer[9:12] == b"201", answer[:600]
+
+        cpu, begin = cpu_seconds([self.pid]), time.perf_counter()
+        await asyncio.gather(*(write(wire) for wire in writers))
         async with asyncio.timeout(60):
             await done
-        took, used = time.perf_counter() - begin, cpu_seconds(self.pid) - cpu
-        for wire in [*wires, writer]:
+        took, used = time.perf_counter() - begin, cpu_seconds([self.pid]) - cpu
+        for wire in [*wires, *writers]:
             assert wire.transport is not None
             wire.transport.close()
         late.sort()
@@ -269,12 +259,14 @@ async def measure(bench: Bench, bare_cpu: float, args: argparse.Namespace) -> No
     def line(name: str, rate: float, cpu: float) -> None:
         print(f"{name:28} {rate:10,.0f}/s {cpu:10,.0f} us  {cpu / bare_cpu:6.2f} x bare")
 
-    before = memory_bytes(bench.pid)
+    before = pss_bytes([bench.pid])
     latencies = sorted(await bench.fill(args.pods))
-    per_pod = (memory_bytes(bench.pid) - before) / args.pods
+    per_pod = (pss_bytes([bench.pid]) - before) / args.pods
     print(f"{'memory per pod':28} {per_pod / 1024:10.1f} KiB at {args.pods}")
-    print(f"{'create p50 / p99':28} {latencies[len(latencies) // 2] * 1e3:.2f} / "
-          f"{latencies[int(len(latencies) * 0.99)] * 1e3:.2f} ms with {CONNECTIONS} writers")
+    print(
+        f"{'create p50 / p99':28} {latencies[len(latencies) // 2] * 1e3:.2f} / "
+        f"{latencies[int(len(latencies) * 0.99)] * 1e3:.2f} ms with {CONNECTIONS} writers"
+    )
     line("GET pod", *(await bench.rate(lambda: request("GET", f"{PODS}/pod-7")))[:2])
     by_label = request("GET", f"{PODS}?labelSelector=app%3Dapp-7")
     line("LIST 100 by label", *(await bench.rate(lambda: by_label))[:2])
@@ -305,9 +297,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         authority = Authority(folder)
-        access_pair = authority.issue("admin", "system:masters")
-        gc.freeze()
-        del access_pair
+        authority.issue("admin", "system:masters")
         with serving(folder, authority, bare=True) as (pid, port):
             bench = Bench(pid, port, _context(authority), args.seconds)
             rate, bare_cpu, _ = uvloop.run(bench.rate(lambda: request("GET", "/")))
@@ -317,15 +307,11 @@ def main() -> None:
 
 
 def _context(authority: Authority) -> ssl.SSLContext:
-    from minikube_py.config.parts import ApiAccess
-
     access = ApiAccess(
         server="https://localhost", ca=authority.pair.certificate, client=authority.issue("admin", "system:masters")
     )
     return client_context(access)
 
-
-__all__ = ["Bench", "RunningAPI", "main"]
 
 if __name__ == "__main__":
     main()

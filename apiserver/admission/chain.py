@@ -57,15 +57,19 @@ class PassivePlugin:
 
 
 class AdmissionChain:
-    """Plugins in their order."""
+    """Plugins in their order; each is called only for what it overrides."""
 
     def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
-        self._plugins = tuple(plugins)
+        base = PassivePlugin
+        self._admitting = [each.admit for each in plugins if getattr(type(each), "admit", None) is not base.admit]
+        self._validating = [
+            each.validate for each in plugins if getattr(type(each), "validate", None) is not base.validate
+        ]
 
     def admit(self, attributes: Attributes) -> list[str]:
         """Let every plugin change the object; returns warnings."""
-        return [text for plugin in self._plugins for text in plugin.admit(attributes)]
+        return [text for admit in self._admitting for text in admit(attributes)]
 
     def validate(self, attributes: Attributes) -> list[str]:
         """Let every plugin refuse the request; returns warnings."""
-        return [text for plugin in self._plugins for text in plugin.validate(attributes)]
+        return [text for validate in self._validating for text in validate(attributes)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apiserver.admission.chain import Attributes, PassivePlugin
+from apiserver.auth.identity import NODES as NODES_GROUP
 from apiserver.auth.identity import Identity, node_name
 from apiserver.refusals import refused
 from minikube_py.api.errors import Forbidden
@@ -34,6 +35,8 @@ class NodeRestriction(PassivePlugin):
     def validate(self, attributes: Attributes) -> Sequence[str]:
         """Refuse an agent's write to what is another's."""
         user = attributes.user
+        if NODES_GROUP not in user.groups:
+            return ()
         node = node_name(Identity(user.name, user.groups))
         if not node:
             return ()

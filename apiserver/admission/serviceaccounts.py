@@ -6,7 +6,7 @@ the first pod in it is never too early; upstream makes early pods wait for its c
 
 from __future__ import annotations
 
-import secrets
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,7 +61,7 @@ def mount_token(spec: Object) -> None:
     """Mount the token into every container that has nothing of its own in its place."""
     volumes = spec.setdefault("volumes", [])
     present = next((volume["name"] for volume in volumes if volume["name"].startswith(VOLUME_PREFIX)), None)
-    name = present or VOLUME_PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(5))
+    name = present or VOLUME_PREFIX + "".join(random.choices(_ALPHABET, k=5))
     needed = False
     for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
         mounts = container.setdefault("volumeMounts", [])

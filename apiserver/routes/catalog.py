@@ -49,19 +49,30 @@ class Catalog:
         return iter(self._served.values())
 
 
+#: Parsed objects that a reader keeps: namespaces and accounts are asked for by every write.
+_MOST_PARSED = 1_024
+
+
 class StoreReader:
-    """The strategies' and plugins' narrow view of the store."""
+    """The strategies' and plugins' narrow view of the store. What was parsed once is shared until it changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._parsed: dict[tuple[str, str, str], tuple[int, Object]] = {}
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """See ``registry.context.Reader``."""
-        collection = self._store.collection(resource)
-        stored = collection.get(namespace, name)
+        stored = self._store.collection(resource).get(namespace, name)
         if stored is None:
             return None
-        return {"kind": resource.kind, "apiVersion": resource.api_version} | stored.load()
+        key = (resource.group, resource.plural, stored.key)
+        known = self._parsed.get(key)
+        if known is None or known[0] != stored.revision:
+            if len(self._parsed) >= _MOST_PARSED:
+                self._parsed.clear()
+            kind = {"kind": resource.kind, "apiVersion": resource.api_version}
+            known = self._parsed[key] = (stored.revision, kind | stored.load())
+        return known[1]
 
     def list(self, resource: Resource, namespace: str = "") -> Iterable[Object]:
         """See ``registry.context.Reader``."""

@@ -168,7 +168,10 @@ class Collection:
         keys = self._candidates(selection)
         if keys is None:
             return self.everything(selection.namespace)
-        matches, objects = selection.matcher(self.fields.paths), self._objects
+        objects = self._objects
+        if selection.fields.everything:  # the label index has matched the labels already
+            return [objects[key] for key in sorted(keys) if _within(key, selection.namespace)]
+        matches = selection.matcher(self.fields.paths)
         return [stored for key in sorted(keys) if matches(stored := objects[key])]
 
     def _candidates(self, selection: Selection) -> Iterable[str] | None:
@@ -215,3 +218,7 @@ class Collection:
     def compact(self, revision: int) -> None:
         """Forget the history up to ``revision``."""
         self.history.compact(revision)
+
+
+def _within(key: str, namespace: str) -> bool:
+    return not namespace or key.startswith(f"{namespace}/")
