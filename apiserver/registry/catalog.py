@@ -13,8 +13,14 @@ from apiserver.registry.core import (
     configmap,
     endpoints,
     event,
+    limitrange,
     namespace,
     node,
+    persistentvolume,
+    persistentvolumeclaim,
+    podtemplate,
+    replicationcontroller,
+    resourcequota,
     secret,
     serviceaccount,
 )
@@ -27,6 +33,7 @@ from apiserver.registry.node import runtimeclass
 from apiserver.registry.policy import poddisruptionbudget
 from apiserver.registry.rbac import role, rolebinding
 from apiserver.registry.scheduling import priorityclass
+from apiserver.registry.storage import classes, csi, volumeattachment
 from apiserver.registry.strategy import KindStrategy, Strategy
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
@@ -56,9 +63,15 @@ _FACTORIES: Mapping[tuple[str, str], Factory] = {
     ("", "ConfigMap"): configmap.strategy,
     ("", "Endpoints"): endpoints.strategy,
     ("", "Event"): event.strategy,
+    ("", "LimitRange"): limitrange.strategy,
     ("", "Namespace"): namespace.strategy,
     ("", "Node"): node.strategy,
+    ("", "PersistentVolume"): persistentvolume.strategy,
+    ("", "PersistentVolumeClaim"): persistentvolumeclaim.strategy,
     ("", "Pod"): pod.strategy,
+    ("", "PodTemplate"): podtemplate.strategy,
+    ("", "ReplicationController"): replicationcontroller.strategy,
+    ("", "ResourceQuota"): resourcequota.strategy,
     ("", "Secret"): secret.strategy,
     ("", "ServiceAccount"): serviceaccount.strategy,
     ("apps", "ControllerRevision"): controllerrevision.strategy,
@@ -84,6 +97,12 @@ _FACTORIES: Mapping[tuple[str, str], Factory] = {
     ("rbac.authorization.k8s.io", "Role"): role.strategy,
     ("rbac.authorization.k8s.io", "RoleBinding"): rolebinding.strategy,
     ("scheduling.k8s.io", "PriorityClass"): priorityclass.strategy,
+    ("storage.k8s.io", "CSIDriver"): csi.driver_strategy,
+    ("storage.k8s.io", "CSINode"): csi.node_strategy,
+    ("storage.k8s.io", "CSIStorageCapacity"): csi.capacity_strategy,
+    ("storage.k8s.io", "StorageClass"): classes.strategy,
+    ("storage.k8s.io", "VolumeAttachment"): volumeattachment.strategy,
+    ("storage.k8s.io", "VolumeAttributesClass"): classes.attributes_strategy,
 }
 
 

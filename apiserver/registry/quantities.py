@@ -95,6 +95,11 @@ def is_standard(name: str) -> bool:
     return name in _STANDARD or name.startswith(("hugepages-", "requests.hugepages-"))
 
 
+def is_standard_quota(name: str) -> bool:
+    """Whether Kubernetes itself counts the resource for quotas."""
+    return name in _QUOTA or name.startswith(("hugepages-", "requests.hugepages-"))
+
+
 def validate_resource_name(name: str, path: str, errors: Errors) -> None:
     """A standard resource, or a qualified name."""
     before = len(errors)
@@ -126,7 +131,7 @@ def validate_pod_resource_name(name: str, path: str, errors: Errors) -> None:
 def validate_quota_resource_name(name: str, path: str, errors: Errors) -> None:
     """A resource that a ResourceQuota can limit."""
     validate_resource_name(name, path, errors)
-    if "/" not in name and name not in _QUOTA and not name.startswith(("hugepages-", "requests.hugepages-")):
+    if "/" not in name and not is_standard_quota(name):
         errors.append(invalid(path, name, "must be a standard resource for quota"))
 
 

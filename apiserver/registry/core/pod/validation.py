@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from typing import Any
-
-import orjson
-
 from apiserver.registry.checks import Errors, Fields, nonnegative, same
 from apiserver.registry.core.podspec.containers import validate_image_padding
 from apiserver.registry.core.podspec.scheduling import validate_tolerations
 from apiserver.registry.core.podspec.security import validate_profiles_match
 from apiserver.registry.core.podspec.spec import validate_pod_annotations, validate_pod_spec
+from apiserver.registry.difference import difference
 from minikube_py.api import names
 from minikube_py.api.fields import forbidden, invalid, required
 from minikube_py.api.types import Object
@@ -92,7 +88,7 @@ def validate_pod_change(new: Object, old: Object, errors: Errors) -> None:
     _only_removed_gates(after.get("schedulingGates") or [], before.get("schedulingGates") or [], errors)
     munged = _with_allowed_changes_undone(after, before, errors)
     if not same(munged, before):
-        detail = f"pod updates may not change fields other than {_MAY_CHANGE}\n{_diff(before, munged)}"
+        detail = f"pod updates may not change fields other than {_MAY_CHANGE}\n{difference(before, munged)}"
         errors.append(forbidden("spec", detail))
 
 
@@ -193,11 +189,3 @@ def _only_adds(new: Fields, old: Fields) -> bool:
     if not any(old.get(kind) for kind in kinds):
         return not any(new.get(kind) for kind in kinds)
     return all((new.get(kind) or [])[: len(old.get(kind) or [])] == (old.get(kind) or []) for kind in kinds)
-
-
-def _diff(before: Any, after: Any) -> str:
-    texts = [
-        orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode().splitlines(keepends=True)
-        for value in (before, after)
-    ]
-    return "".join(list(difflib.unified_diff(texts[0], texts[1]))[2:])

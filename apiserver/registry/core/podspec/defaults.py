@@ -140,9 +140,7 @@ def default_volume(volume: Fields) -> None:
         source = volume.get(kind)
         if source is not None and source.get("defaultMode") is None:
             source["defaultMode"] = 0o644
-    host_path = volume.get("hostPath")
-    if host_path is not None and host_path.get("type") is None:
-        host_path["type"] = ""
+    default_volume_sources(volume)
     for item in (volume.get("downwardAPI") or {}).get("items") or ():
         _default_field_ref(item)
     for source in (volume.get("projected") or {}).get("sources") or ():
@@ -150,7 +148,10 @@ def default_volume(volume: Fields) -> None:
     image = volume.get("image")
     if image is not None and not image.get("pullPolicy"):
         image["pullPolicy"] = pull_policy(image.get("reference") or "")
-    _default_remote(volume)
+    ephemeral = volume.get("ephemeral")
+    template = ephemeral.get("volumeClaimTemplate") if ephemeral else None
+    if template is not None:
+        default_claim_spec(template.setdefault("spec", {}))
 
 
 def _default_projection(source: Fields) -> None:
@@ -169,17 +170,17 @@ _REMOTE: dict[str, dict[str, Any]] = {
 }
 
 
-def _default_remote(volume: Fields) -> None:
+def default_volume_sources(volume: Fields) -> None:
+    """Sources that pods and PersistentVolumes share: the kind of a host path, details of storage systems."""
+    host_path = volume.get("hostPath")
+    if host_path is not None and host_path.get("type") is None:
+        host_path["type"] = ""
     for kind, defaults in _REMOTE.items():
         source = volume.get(kind)
         if source is not None:
             for name, value in defaults.items():
                 if source.get(name) in (None, ""):
                     source[name] = value
-    ephemeral = volume.get("ephemeral")
-    template = ephemeral.get("volumeClaimTemplate") if ephemeral else None
-    if template is not None:
-        default_claim_spec(template.setdefault("spec", {}))
 
 
 def default_claim_spec(spec: Fields) -> None:

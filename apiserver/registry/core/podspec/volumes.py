@@ -80,7 +80,8 @@ def _empty_dir(source: Fields, path: str, errors: Errors) -> None:
         errors.append(invalid(f"{path}.mode", mode, detail))
 
 
-def _host_path(source: Fields, path: str, errors: Errors) -> None:
+def host_path_source(source: Fields, path: str, errors: Errors) -> None:
+    """A path on the node."""
     if not require(source, "path", path, errors):
         return
     no_backsteps(source["path"], f"{path}.path", errors)
@@ -103,7 +104,8 @@ def _claim(source: Fields, path: str, errors: Errors) -> None:
     require(source, "claimName", path, errors)
 
 
-def _nfs(source: Fields, path: str, errors: Errors) -> None:
+def nfs_source(source: Fields, path: str, errors: Errors) -> None:
+    """An NFS export."""
     require(source, "server", path, errors)
     require(source, "path", path, errors)
     target = source.get("path") or ""
@@ -150,10 +152,10 @@ def _image(source: Fields, path: str, errors: Errors) -> None:
 #: In upstream's order, which decides who is "more than 1".
 _SOURCES: dict[str, SourceCheck] = {
     "emptyDir": _empty_dir,
-    "hostPath": _host_path,
+    "hostPath": host_path_source,
     **{kind: LEGACY_SOURCES[kind] for kind in ("gitRepo", "gcePersistentDisk", "awsElasticBlockStore")},
     "secret": _keyed("secretName"),
-    "nfs": _nfs,
+    "nfs": nfs_source,
     **{kind: LEGACY_SOURCES[kind] for kind in ("iscsi", "glusterfs", "flocker")},
     "persistentVolumeClaim": _claim,
     **{kind: LEGACY_SOURCES[kind] for kind in ("rbd", "cinder", "cephfs", "quobyte")},
