@@ -42,11 +42,12 @@ class Streak:
     failures: int = 0
     last: datetime | None = None
 
-    def ready_at(self) -> datetime | None:
-        """When the next pod may be made."""
+    def wait(self, now: datetime) -> float:
+        """Seconds until the next pod may be made, 0 or less for now."""
         if not self.failures or self.last is None:
-            return None
-        return self.last + min(_FIRST_BACKOFF * (1 << min(self.failures - 1, 10)), _LAST_BACKOFF)
+            return 0.0
+        due = self.last + min(_FIRST_BACKOFF * (1 << min(self.failures - 1, 10)), _LAST_BACKOFF)
+        return (due - now).total_seconds()
 
 
 class JobController(Controller):
@@ -88,15 +89,15 @@ class JobController(Controller):
         await self._release(tally.release)
         changes = plan.plan_pods(job, tally, now, over=result is not None)
         error = await self._control.delete_many(job, changes.delete)
-        ready_at = streak.ready_at()
-        if changes.create and ready_at is not None and ready_at > now:
-            self.queue.add_after(key, (ready_at - now).total_seconds())
+        wait = streak.wait(now)
+        if changes.create and wait > 0:
+            self.queue.add_after(key, wait)
         elif changes.create:
             error = error or await self._control.create_many(job, changes.create)
         left = plan.deadline_in(job, now)
         if left is not None and left > 0:
             self.queue.add_after(key, left)
-        if tally.release or changes.create or changes.delete:
+        if tally.release or changes.delete or (changes.create and wait <= 0):
             self.queue.add(key)  # count what was released, report what was made
         if error is not None and not is_hopeless(error):
             raise error
