@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import shutil
-import socket
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from typing import Any
 
 from agent.images.model import LocalImage
 from agent.images.store import LocalImages
+from agent.runtime import portforward
 from agent.runtime.events import EventHub
 from agent.runtime.process import translate
 from agent.runtime.process.client import MachineClient, MachineFault, MachineGone
@@ -36,12 +36,10 @@ from agent.runtime.protocol import (
 from minikube_py.aio.backoff import Backoff
 from minikube_py.aio.clock import Clock, SystemClock
 from minikube_py.aio.tasks import TaskSet
-from minikube_py.linux.namespaces import in_netns
 
 _log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 10.0
-_FORWARD_SECONDS = 5.0
 
 
 class ProcessRuntime:
@@ -222,8 +220,7 @@ class ProcessRuntime:
         status = next((each for each in await self.list_sandboxes() if each.id == sandbox_id), None)
         if status is None or not status.ready:
             raise ConnectionRefusedError(111, f"sandbox {sandbox_id!r} is not running")
-        channel = await asyncio.to_thread(_connect, status.netns_path, port)
-        return await asyncio.open_connection(sock=channel)
+        return await portforward.connect(status.netns_path, port)
 
     async def usage(self) -> list[ContainerUsage]:
         return [ContainerUsage(**each) for each in (await self._client.call("usage"))["usage"]]
@@ -354,27 +351,6 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(path, onerror=unlock)
     if path.exists():
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _connect(netns_path: str, port: int) -> socket.socket:
-    """A connection to the pod's loopback. Raises OSError: refused by both families means nobody listens."""
-
-    def connect() -> socket.socket:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=_FORWARD_SECONDS)
-        except ConnectionRefusedError:
-            return socket.create_connection(("::1", port), timeout=_FORWARD_SECONDS)
-
-    if not netns_path:
-        channel = connect()
-    else:
-        netns = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            channel = in_netns(netns, connect)
-        finally:
-            os.close(netns)
-    channel.setblocking(False)
-    return channel
 
 
 def _command_streams(fds: list[int], *, tty: bool, stdin: bool, hang_up: Any) -> FdStreams:

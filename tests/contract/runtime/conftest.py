@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import select
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +22,16 @@ from pathlib import Path
 import pytest
 
 from agent.images.store import LocalImages
+from agent.runtime.docker.runtime import DockerRuntime
 from agent.runtime.process.runtime import ProcessRuntime
 from agent.runtime.protocol import ContainerSpec, RuntimeFault, SandboxSpec
 from agent.runtime.simulated import Script, SimulatedRuntime
 from minikube_py.aio.clock import SystemClock
+from minikube_py.linux import pidfd
 
 sys.path.insert(0, str(Path(__file__).parent))  # the harness is shared by this folder only
 
+from archives import NAME, archive
 from harness import FAIL, STUBBORN, SUCCEED, UNKNOWN, Harness
 
 _SCRIPTS = {
@@ -76,6 +87,54 @@ class MachineProcess:
         )
 
 
+@dataclass
+class PrivateEngine:
+    """A dockerd of the test run's own: no bridge, no iptables, nothing shared with an engine of the host.
+
+    It is nobody's child, for it lives longer than the test that needed it first.
+    """
+
+    directory: Path
+    pidfd: int = -1
+
+    @property
+    def socket(self) -> Path:
+        return self.directory / "docker.sock"
+
+    def start(self) -> None:
+        command = ["dockerd", "--data-root", f"{self.directory}/data", "--exec-root", f"{self.directory}/exec",
+                   "-H", f"unix://{self.socket}", "-p", f"{self.directory}/pid", "--iptables=false", "--bridge=none",
+                   "--shutdown-timeout", "2"]  # fmt: skip
+        for left in ("pid", "exec/containerd/containerd.pid"):  # their processes may be zombies of a lazy init
+            (self.directory / left).unlink(missing_ok=True)
+        with open(self.directory / "log", "ab") as log:
+            shell = ["sh", "-c", '"$@" >/dev/null & echo $!', "sh", *command]
+            told = subprocess.run(shell, stdout=subprocess.PIPE, stderr=log, check=True)
+        self.pidfd = pidfd.pidfd_open(int(told.stdout))
+        self._until_it_answers()
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """With SIGKILL its containerd, a child, goes on."""
+        with contextlib.suppress(ProcessLookupError):
+            pidfd.send_signal(self.pidfd, number)
+        select.select([self.pidfd], [], [], 30)
+        os.close(self.pidfd)
+
+    def _until_it_answers(self) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                with socket.socket(socket.AF_UNIX) as channel:
+                    channel.connect(str(self.socket))
+                    channel.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+                    if b"200 OK" in channel.recv(100):
+                        return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"dockerd does not answer: {(self.directory / 'log').read_text()[-2000:]}")
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[MachineProcess]:
     if os.geteuid() != 0:
@@ -100,10 +159,51 @@ def _script(_sandbox: SandboxSpec, spec: ContainerSpec) -> Script:
     return _SCRIPTS.get(spec.command, Script())
 
 
-@pytest.fixture(params=["process", "simulated"])
+@pytest.fixture(scope="session")
+def engine() -> Iterator[PrivateEngine]:
+    """A private Docker engine; its tests are skipped where there is none to be had."""
+    if os.geteuid() != 0 or "MINIK_TEST_ROOTLESS" in os.environ or shutil.which("dockerd") is None:
+        pytest.skip("needs root and dockerd")
+    directory = Path(tempfile.mkdtemp(prefix="minik-engine-", dir="/var/tmp"))
+    engine = PrivateEngine(directory)
+    engine.start()
+    yield engine
+    engine.stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+async def _docker(engine: PrivateEngine, tmp_path: Path) -> AsyncIterator[Harness]:
+    runtime = DockerRuntime(
+        engine_socket=engine.socket, state_dir=tmp_path / "state", node_name=f"n-{uuid.uuid4().hex[:8]}"
+    )
+    await runtime.start()
+
+    async def once() -> AsyncIterator[bytes]:
+        yield archive()
+
+    await runtime.images.load(once())
+    yield Harness(runtime, NAME, tmp_path)
+    for sandbox in await runtime.list_sandboxes():
+        await runtime.remove_sandbox(sandbox.id)
+    for container in await runtime.list_containers():
+        await runtime.remove_container(container.id)
+    await runtime.stop()
+
+
+@pytest.fixture
+async def docker_runtime(engine: PrivateEngine, tmp_path: Path) -> AsyncIterator[Harness]:
+    async for harness in _docker(engine, tmp_path):
+        yield harness
+
+
+@pytest.fixture(params=["process", "simulated", "docker"])
 async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
     if request.param == "simulated":
         yield Harness(SimulatedRuntime(clock=SystemClock(), scripts=_script), "anything", tmp_path)
+        return
+    if request.param == "docker":
+        async for harness in _docker(request.getfixturevalue("engine"), tmp_path):
+            yield harness
         return
     machine: MachineProcess = request.getfixturevalue("machine")
     runtime = machine.runtime()

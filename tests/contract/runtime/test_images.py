@@ -3,68 +3,24 @@
 from __future__ import annotations
 
 import io
-import json
 import os
-import re
-import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
+from archives import archive
 from harness import Harness
 
 from agent.images.store import LocalImages
 from agent.runtime.protocol import ImageFault, RuntimeFault, SecurityContext
 
-PROGRAMS = ("sh", "cat", "touch", "id", "sleep", "ls")
 ROOTLESS = "MINIK_TEST_ROOTLESS" in os.environ
-
-
-def _layer() -> bytes:
-    """The programs with every library that ldd(1) names."""
-    paths = [f"/bin/{name}" for name in PROGRAMS]
-    told = subprocess.run(["ldd", *paths], capture_output=True, text=True, check=True).stdout
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", dereference=True) as tar:
-        for path in [*paths, *sorted(set(re.findall(r"(/\S+\.so\S*)", told)))]:
-            tar.add(path, path.removeprefix("/"))
-        for name, text in {
-            "etc/passwd": "root:x:0:0::/root:/bin/sh\nweb:x:1234:1235::/home/web:/bin/sh\n",
-            "etc/group": "root:x:0:\nweb:x:1235:\nextra:x:77:web\n",
-            "own/file": "from the image\n",
-        }.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(text), 0o644
-            tar.addfile(info, io.BytesIO(text.encode()))
-        evil = tarfile.TarInfo("etc/hosts")
-        evil.type, evil.linkname = tarfile.SYMTYPE, "/../../../../../../../../tmp/minik-outside"
-        tar.addfile(evil)
-    return buffer.getvalue()
-
-
-def _archive(user: str) -> bytes:
-    config = {"config": {"Entrypoint": ["sh", "-c"], "Cmd": ["trap 'exit 0' TERM; while :; do sleep 0.05; done"],
-                         "Env": ["PATH=/bin", "FROM=image"], "WorkingDir": "/own", "User": user}}  # fmt: skip
-    entries = {
-        "layer.tar": _layer(),
-        "config.json": json.dumps(config).encode(),
-        "manifest.json": json.dumps(
-            [{"Config": "config.json", "RepoTags": ["own:1"], "Layers": ["layer.tar"]}]
-        ).encode(),
-    }
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, data in entries.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
+LOOP = ("trap 'exit 0' TERM; while :; do sleep 0.05; done",)
 
 
 def _load(harness: Harness, user: str = "") -> str:
     images = harness.runtime.images
     assert isinstance(images, LocalImages)
-    (info,) = images.load_file(io.BytesIO(_archive(user)))
+    (info,) = images.load_file(io.BytesIO(archive(user, entrypoint=("sh", "-c"), command=LOOP)))
     return info.names[0]
 
 
