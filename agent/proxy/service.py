@@ -3,6 +3,8 @@
 Every event changes the pure table at once; what it changed is gathered until the loop's next step and then carried
 out in one go, so that a burst of events (a rolling update, a relist) costs one application and a single event costs
 no delay. Nothing is carried out before Services and slices are both known, for then half a table would refuse clients.
+
+The cluster's DNS address is left to the node's own DNS server, which binds it itself.
 """
 
 from __future__ import annotations
@@ -66,6 +68,7 @@ class ServiceProxy:
             keep_sources=keep_sources,
             node_ips=node_ips,
         )
+        self._own_addresses = frozenset(network.dns_ips)
         self._health = ProxyHealth(clock)
         self._servers = HealthServers(self._health, addresses=addresses, healthz_port=healthz_port)
         self._tasks = TaskSet("service proxy")
@@ -116,7 +119,11 @@ class ServiceProxy:
         routes = []
         for frontend, route in sorted(self._table.routes.items()):
             shown = render_route(route) | {"connections": load.get(frontend, 0)}
-            routes.append(shown | ({"problem": problems[frontend]} if frontend in problems else {}))
+            if frontend.ip in self._own_addresses:
+                shown["servedBy"] = "the node's own DNS server"
+            elif frontend in problems:
+                shown["problem"] = problems[frontend]
+            routes.append(shown)
         return {
             "node": self._table.node.name,
             "zone": self._table.node.zone,
@@ -163,7 +170,8 @@ class ServiceProxy:
 
     def _flush(self) -> None:
         self._flushing = None
-        changes, self._pending = self._pending, {}
+        pending, self._pending = self._pending, {}
+        changes = {at: route for at, route in pending.items() if at.ip not in self._own_addresses}
         try:
             self._plane.apply(changes)
         except Exception:

@@ -179,3 +179,13 @@ async def test_healthz_turns_away_from_a_node_that_is_to_go() -> None:
             assert answer.status == 503
         async with http.get(f"{url}/livez") as answer:
             assert answer.status == 200
+
+
+async def test_the_dns_address_is_left_to_the_nodes_own_server() -> None:
+    async with proxying() as (api, proxy):
+        api.put(resources.SERVICES, service("kube-dns", ip="10.96.0.10", ports=[port(53)]))
+        api.put(resources.ENDPOINTSLICES, endpoint_slice("kube-dns", [endpoint("127.20.0.1")]))
+        await until(lambda: proxy.synced and proxy.table()["routes"])
+        (route,) = proxy.table()["routes"]
+        assert route["servedBy"] == "the node's own DNS server"
+        assert "problem" not in route
