@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from apiserver.schema.managedfields.fieldsets import FieldSet, union
+import orjson
+
+from apiserver.schema.managedfields.fieldsets import SELF, FieldSet, union
 
 APPLY, UPDATE = "Apply", "Update"
 #: How many managers that update (rather than apply) are kept apart, and who the older ones become.
@@ -81,6 +83,31 @@ def read_entries(given: Any) -> ManagerTable:
         )
         table.put(name, Managed(fields or None, version, entry.get("time") or ""))
     return table
+
+
+def check_entries(given: Any) -> None:
+    """Make sure that entries a client sent can be worked with. Raises BadEntries."""
+    for entry in given or ():
+        fields = entry.get("fieldsV1")
+        if fields is not None and not _is_set(fields):
+            raise BadEntries("fieldsV1 is not a set of field paths")
+
+
+def _is_set(node: Any) -> bool:
+    if not isinstance(node, dict):
+        return False
+    return all(inner == {} if key == SELF else _is_element(key) and _is_set(inner) for key, inner in node.items())
+
+
+def _is_element(key: str) -> bool:
+    kind, colon, rest = key.partition(":")
+    if kind == "f" or not colon:
+        return bool(colon)
+    try:
+        value = orjson.loads(rest)
+    except orjson.JSONDecodeError:
+        return False
+    return {"k": isinstance(value, dict), "v": True, "i": isinstance(value, int)}.get(kind, False)
 
 
 def write_entries(table: ManagerTable) -> list[dict[str, Any]]:

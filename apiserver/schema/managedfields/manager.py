@@ -24,6 +24,7 @@ from apiserver.schema.managedfields.entries import (
     Manager,
     ManagerTable,
     cap_updaters,
+    check_entries,
     read_entries,
     write_entries,
 )
@@ -255,6 +256,8 @@ def _table(given: Any, present: Any, *, from_live: bool) -> ManagerTable:
         if given == [{}]:
             return ManagerTable()
         try:
+            if given != present:
+                check_entries(given)
             table = read_entries(given)
         except BadEntries:
             table = ManagerTable()

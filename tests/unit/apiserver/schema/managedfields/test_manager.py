@@ -176,6 +176,37 @@ class TestUpdates:
         cluster.write("b", reset)
         assert cluster.managers() == []
 
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"f:data": 5},
+            {"f:data": {"x": {}}},
+            {"k:zz": {}},
+            {"k:[]": {}},
+            {"v:": {}},
+            {"i:x": {}},
+            {".": 1},
+            {"q:1": {}},
+        ],
+    )
+    @pytest.mark.parametrize("operation", ["Update", "Apply", "Other", ""])
+    def test_malformed_entries_are_not_taken(self, fields: Any, operation: str) -> None:
+        cluster = Cluster()
+        cluster.write("a", config_map(k="1"))
+        hostile = config_map(k="1", l="2")
+        hostile["metadata"]["managedFields"] = [{"manager": "x", "operation": operation, "fieldsV1": fields}]
+        cluster.write("b", hostile)
+        assert cluster.managers() == [("a", "Update"), ("b", "Update")]
+
+    def test_well_formed_entries_are_taken(self) -> None:
+        cluster = Cluster()
+        cluster.write("a", config_map(k="1"))
+        sent = config_map(k="1", l="2")
+        entry = {"manager": "x", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1"}
+        sent["metadata"]["managedFields"] = [{**entry, "fieldsV1": {"f:data": {"f:k": {}}}}]
+        cluster.write("b", sent)
+        assert cluster.managers() == [("x", "Apply"), ("b", "Update")]
+
     def test_an_object_nobody_manages_is_not_followed(self) -> None:
         cluster = Cluster()
         cluster.object = cluster._wire(config_map(k="1"))
