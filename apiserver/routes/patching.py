@@ -70,6 +70,9 @@ class Patcher:
         if present is None:
             if request.subresource:
                 raise not_found(served.resource, request.name)
-            return self._writer.create(write, self._apply(None, body, write, options))
-        base = served.show(served.load(present))
-        return self._writer.replace(write, present, served.store(self._apply(base, body, write, options)))
+            created = self._apply(None, body, write, options)
+            check_name(created, request)
+            return self._writer.create(write, created)
+        applied = self._apply(served.show(served.load(present)), body, write, options)
+        check_name(applied, request)
+        return self._writer.replace(write, present, served.store(applied))

@@ -140,6 +140,27 @@ async def test_refusals(http: HTTP, body: str, code: int, words: str) -> None:
     assert words in reply.body["message"]
 
 
+async def test_the_name_is_that_of_the_path(http: HTTP) -> None:
+    other = json.dumps(config_map(k="1") | {"metadata": {"name": "y"}})
+    reply = await http("PATCH", f"{MAPS}/x?fieldManager=a", other, Content_Type=APPLY)
+    assert (reply.status, reply.body["message"]) == (
+        400,
+        "the name of the object (y) does not match the name on the URL (x)",
+    )
+    bare = json.dumps(config_map(k="1") | {"metadata": {}})
+    reply = await http("PATCH", f"{MAPS}/x?fieldManager=a", bare, Content_Type=APPLY)
+    assert (reply.status, "name must be provided" in reply.body["message"]) == (400, True)
+
+
+async def test_hostile_managed_fields(http: HTTP) -> None:
+    await http("POST", MAPS, config_map(k="1"))
+    for fields in ({"f:data": 5}, {"k:x": {}}, {"f:data": {"f:k": {"f:x": []}}}):
+        sent = config_map(k="1")
+        sent["metadata"]["managedFields"] = [{"manager": "x", "operation": "Update", "fieldsV1": fields}]
+        assert (await http("PUT", f"{MAPS}/x", sent)).status in (200, 422)
+        assert (await apply(http, "a", config_map(k="2"))).status in (200, 409)
+
+
 async def test_applied_yaml_may_not_say_a_key_twice(http: HTTP) -> None:
     body = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: b}\ndata: {a: c}\n"
     strict = await http("PATCH", f"{MAPS}/x?fieldManager=a&fieldValidation=Strict", body, Content_Type=APPLY)
