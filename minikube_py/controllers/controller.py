@@ -29,6 +29,8 @@ class Controller(ABC):
 
     A subclass declares what it watches in ``__init__`` (``follow``, ``watch``) and implements ``reconcile``, which must
     be idempotent: it reads the caches, compares with what should be, and writes the difference through ``self.writes``.
+    What it writes comes back as an event and queues the key again; a reconcile that queued its own key without having
+    written anything would spin, so none does: it waits for events, or for a time (``add_after``).
     """
 
     #: The component named in events, as upstream names it.

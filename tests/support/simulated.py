@@ -16,7 +16,7 @@ from minikube_py.api.meta import format_micro_time, format_time, is_deleting, na
 from minikube_py.api.resources import LEASES, NODES, PODS
 from minikube_py.api.types import Object
 from minikube_py.client.informer import Informer
-from minikube_py.client.rest import Client
+from minikube_py.client.rest import Client, PatchKind
 
 LEASE_NAMESPACE = "kube-node-lease"
 
@@ -163,7 +163,7 @@ class SimulatedNodes:
                 "image": entry.get("image", ""),
                 "imageID": "",
                 "state": state,
-            }  # fmt: skip
+            }
             for entry in spec.get("containers") or ()
         ]
         return {
@@ -179,12 +179,16 @@ class SimulatedNodes:
 
 async def set_ready(client: Client, pod: Object, ready: bool) -> Object:
     """Flip a pod's readiness, as a probe would."""
-    live = await client.get(PODS, name_of(pod), namespace_of(pod))
-    moment = format_time(SystemClock().now())
-    conditions = [
-        entry | ({"status": str(ready), "lastTransitionTime": moment} if entry["type"] == "Ready" else {})
-        for entry in live["status"]["conditions"]
-    ]
-    return await client.update(
-        PODS, live | {"status": live["status"] | {"conditions": conditions}}, subresource="status"
+    condition = {
+        "type": "Ready",
+        "status": str(ready),
+        "lastTransitionTime": format_time(SystemClock().now()),
+    }
+    return await client.patch(
+        PODS,
+        name_of(pod),
+        {"status": {"conditions": [condition]}},
+        namespace_of(pod),
+        kind=PatchKind.STRATEGIC,
+        subresource="status",
     )

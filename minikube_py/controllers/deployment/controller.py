@@ -122,9 +122,7 @@ class DeploymentController(Controller):
             return deployment, there
         count = int(status_of(deployment).get("collisionCount") or 0) + 1
         status = status_of(deployment) | {"collisionCount": count}
-        deployment = await self.writes.update_status(DEPLOYMENTS, deployment, status)
-        self.queue.add(ObjectKey(namespace_of(deployment), name_of(deployment)))
-        return deployment, None
+        return await self.writes.update_status(DEPLOYMENTS, deployment, status), None
 
     async def _note_failure(self, deployment: Object, wanted: Object, error: StatusError) -> None:
         message = f'Failed to create new replica set "{name_of(wanted)}": {error.message}'

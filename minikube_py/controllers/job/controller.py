@@ -97,8 +97,6 @@ class JobController(Controller):
         left = plan.deadline_in(job, now)
         if left is not None and left > 0:
             self.queue.add_after(key, left)
-        if tally.release or changes.delete or (changes.create and wait <= 0):
-            self.queue.add(key)  # count what was released, report what was made
         if error is not None and not is_hopeless(error):
             raise error
 

@@ -55,8 +55,6 @@ class StatefulSetController(Controller):
         except StatusError as failure:
             error = failure
         await self._write_status(key, revisions, collisions)
-        if actions and identity.is_parallel(sts):
-            self.queue.add(key)
         if error is not None:
             raise error
 

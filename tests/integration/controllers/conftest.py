@@ -17,7 +17,7 @@ from minikube_py.api.types import Object
 from minikube_py.client.rest import Client
 from minikube_py.cluster.controlplane import ControlPlane
 from minikube_py.config.parts import ControlPlaneConfig
-from tests.support.apiserver import running_apiserver
+from tests.support.apiserver import RunningAPI, running_apiserver
 from tests.support.simulated import SimulatedNodes
 
 
@@ -55,15 +55,23 @@ class Cluster:
             return None if error.status_code == 404 else error
 
 
+def control_plane_config(api: RunningAPI, **settings: Any) -> ControlPlaneConfig:
+    """The parts with the identities that a real cluster gives them: what RBAC does not allow them fails here."""
+    return ControlPlaneConfig(
+        api=api.access_of("system:kube-controller-manager"),
+        scheduler_api=api.access_of("system:kube-scheduler"),
+        service_account_ca=api.authority.pair.certificate,
+        **settings,
+    )
+
+
 @pytest_asyncio.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     """Three ready nodes, a scheduler and all controllers."""
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(running_apiserver(tmp_path))
         client = await stack.enter_async_context(Client.from_access(api.access))
-        config = ControlPlaneConfig(
-            api=api.access, service_account_ca=api.authority.pair.certificate, node_monitor_grace_seconds=2.0
-        )
+        config = control_plane_config(api, node_monitor_grace_seconds=2.0)
         plane = ControlPlane(config)
         await plane.start()
         stack.push_async_callback(plane.stop)

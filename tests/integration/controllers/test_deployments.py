@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from minikube_py.api.meta import annotations_of, condition_is_true, name_of
-from minikube_py.api.resources import DEPLOYMENTS, REPLICASETS
+from minikube_py.api.resources import DEPLOYMENTS, PODS, REPLICASETS, Resource
 from minikube_py.api.types import Object
+from minikube_py.client.rest import PatchKind
 from tests.integration.controllers.conftest import Cluster
 
 
@@ -36,9 +37,13 @@ async def rolled_out(cluster: Cluster, name: str = "web") -> Object | None:
 
 
 async def set_image(cluster: Cluster, image: str, name: str = "web") -> None:
-    found = await cluster.client.get(DEPLOYMENTS, name, "default")
-    found["spec"]["template"]["spec"]["containers"][0]["image"] = image
-    await cluster.client.update(DEPLOYMENTS, found)
+    await set_image_of(cluster, DEPLOYMENTS, name, image)
+
+
+async def set_image_of(cluster: Cluster, resource: Resource, name: str, image: str) -> None:
+    """As ``kubectl set image`` does it."""
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": image}]}}}}
+    await cluster.client.patch(resource, name, patch, "default", kind=PatchKind.STRATEGIC)
 
 
 async def images(cluster: Cluster) -> set[str]:
@@ -147,8 +152,6 @@ async def test_history_is_bounded(cluster: Cluster) -> None:
 async def test_a_killed_pod_is_replaced_at_once(cluster: Cluster) -> None:
     await cluster.client.create(DEPLOYMENTS, deployment())
     await cluster.until(lambda: rolled_out(cluster))
-    from minikube_py.api.resources import PODS
-
     victim = (await cluster.pods("app=web"))[0]
     await cluster.client.delete(PODS, name_of(victim), "default")
 

@@ -22,7 +22,7 @@ from minikube_py.api.resources import (
 )
 from minikube_py.api.types import Object
 from tests.integration.controllers.conftest import Cluster
-from tests.integration.controllers.test_deployments import deployment, rolled_out
+from tests.integration.controllers.test_deployments import deployment, rolled_out, set_image_of
 
 
 def workload(resource: Resource, name: str, *, image: str = "web:1", pod: Object | None = None, **spec: Any) -> Object:
@@ -42,12 +42,6 @@ def workload(resource: Resource, name: str, *, image: str = "web:1", pod: Object
 
 async def status_of(cluster: Cluster, resource: Resource, name: str) -> Object:
     return (await cluster.client.get(resource, name, "default")).get("status") or {}
-
-
-async def set_image(cluster: Cluster, resource: Resource, name: str, image: str) -> None:
-    found = await cluster.client.get(resource, name, "default")
-    found["spec"]["template"]["spec"]["containers"][0]["image"] = image
-    await cluster.client.update(resource, found)
 
 
 async def names(cluster: Cluster, selector: str) -> list[str]:
@@ -79,7 +73,7 @@ async def test_a_stateful_set_counts_up_rolls_and_counts_down(cluster: Cluster) 
     pod = await cluster.client.get(PODS, "db-1", "default")
     assert labels_of(pod)["apps.kubernetes.io/pod-index"] == "1"
     assert (pod["spec"]["hostname"], pod["spec"]["subdomain"]) == ("db-1", "db")
-    await set_image(cluster, STATEFULSETS, "db", "web:2")
+    await set_image_of(cluster, STATEFULSETS, "db", "web:2")
 
     async def rolled() -> bool:
         status = await status_of(cluster, STATEFULSETS, "db")
@@ -117,7 +111,7 @@ async def test_partitions_and_parallel_sets(cluster: Cluster) -> None:
         return (await status_of(cluster, STATEFULSETS, "db")).get("readyReplicas") == 4
 
     await cluster.until(up)
-    await set_image(cluster, STATEFULSETS, "db", "web:2")
+    await set_image_of(cluster, STATEFULSETS, "db", "web:2")
 
     async def half() -> bool:
         pods = {name_of(pod): pod["spec"]["containers"][0]["image"] for pod in await cluster.pods("app=db")}
@@ -143,7 +137,7 @@ async def test_daemons_follow_the_nodes(cluster: Cluster) -> None:
     taint = [{"key": "private", "effect": "NoExecute"}]
     await cluster.client.patch(NODES, "node-4", {"spec": {"taints": taint}})
     await cluster.until(lambda: everywhere(3))
-    await set_image(cluster, DAEMONSETS, "agent", "web:2")
+    await set_image_of(cluster, DAEMONSETS, "agent", "web:2")
 
     async def rolled() -> bool:
         pods = await cluster.pods("app=agent")
