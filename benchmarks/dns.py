@@ -1,26 +1,28 @@
 """Cluster DNS beside C name servers with the same data: ``python -m benchmarks.dns [--seconds 5] [--rounds 3]``.
 
-Needs Debian's dnsperf, and dnsmasq or unbound (or both). Every server runs alone on core 0 while dnsperf asks from core
-1; rounds go through all servers in turn, so that a noisy minute hits them alike. Prints queries per second (medians),
-the ratio to each reference, and the 99th percentile of the latency at a tenth of the reference's rate.
+Needs Debian's dnsperf, and dnsmasq or unbound (or both). The servers share core 0, one being asked at a time, while
+dnsperf asks from core 1; rounds go through all of them in turn, so that a noisy minute hits them alike. Prints medians:
+queries per second, processor time per query (which a busy machine disturbs least), the ratios of ours to each within
+a round, and the 99th percentile of the latency at a modest rate.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import shutil
 import statistics
 import subprocess
 import tempfile
-from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.dns_compare.data import write_questions
-from benchmarks.dns_compare.servers import Command, installed, ours, outside, running
+from benchmarks.dns_compare.servers import Running, installed, ours, outside, running
 
 _RATE = re.compile(r"Queries per second:\s+([0-9.]+)")
-_LOST = re.compile(r"Queries lost:\s+([0-9]+)")
+_DONE = re.compile(r"Queries completed:\s+([0-9]+)")
 _LATENCY = re.compile(rb"^> \S+ \S+ \S+ ([0-9.]+)$", re.MULTILINE)
 _PACED = 4_000
 
@@ -36,34 +38,44 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="minik-dns-") as name:
         directory = Path(name)
         questions = write_questions(directory)
-        with running(outside, upstream=0, directory=directory, core=1) as upstream:
-            _compare({"ours": ours, **references}, questions, upstream, directory, chosen.seconds, chosen.rounds)
+        with running(outside, upstream=0, directory=directory, core=1) as upstream, contextlib.ExitStack() as stack:
+            servers = {
+                name: stack.enter_context(running(command, upstream=upstream.port, directory=directory, core=0))
+                for name, command in {"ours": ours, **references}.items()
+            }
+            for what, path in questions.items():
+                _compare(what, path, servers, chosen.seconds, chosen.rounds)
 
 
-def _compare(
-    servers: dict[str, Command],
-    questions: dict[str, Path],
-    upstream: int,
-    directory: Path,
-    seconds: int,
-    rounds: int,
-) -> None:
-    rates: dict[tuple[str, str], list[float]] = defaultdict(list)
-    tails: dict[tuple[str, str], list[float]] = defaultdict(list)
+@dataclass(slots=True)
+class Figures:
+    """One server's measurements, a value per round."""
+
+    rates: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+    tails: list[float] = field(default_factory=list)
+
+
+def _compare(what: str, path: Path, servers: dict[str, Running], seconds: int, rounds: int) -> None:
+    figures = {name: Figures() for name in servers}
+    for server in servers.values():
+        _perf(server.port, path, seconds=1)
     for _ in range(rounds):
-        for name, command in servers.items():
-            with running(command, upstream=upstream, directory=directory, core=0) as port:
-                for what, path in questions.items():
-                    _perf(port, path, seconds=1)
-                    rates[what, name].append(_rate(_perf(port, path, seconds=seconds)))
-                    tails[what, name].append(_p99(port, path))
-    for what in questions:
-        print(f"\n{what}")
-        mine = statistics.median(rates[what, "ours"])
-        for name in servers:
-            rate = statistics.median(rates[what, name])
-            tail = statistics.median(tails[what, name])
-            print(f"  {name:<10}{rate:10,.0f} queries/s   p99 {tail:6.2f} ms   ours/{name} {mine / rate:5.2f}")
+        for name, server in servers.items():
+            before = server.cpu_seconds()
+            report = _perf(server.port, path, seconds=seconds)
+            figures[name].costs.append((server.cpu_seconds() - before) / _number(_DONE, report) * 1e6)
+            figures[name].rates.append(_number(_RATE, report))
+            figures[name].tails.append(_p99(server.port, path))
+    print(f"\n{what:<14}    queries/s   ours/it   CPU us/query   ours/it   p99 at {_PACED}/s")
+    mine = figures["ours"]
+    for name, its in figures.items():
+        rate = statistics.median(one / other for one, other in zip(mine.rates, its.rates, strict=True))
+        cost = statistics.median(one / other for one, other in zip(mine.costs, its.costs, strict=True))
+        print(
+            f"  {name:<10}{statistics.median(its.rates):15,.0f}{rate:10.2f}{statistics.median(its.costs):15.1f}"
+            f"{cost:10.2f}{statistics.median(its.tails):12.2f} ms"
+        )
 
 
 def _perf(port: int, path: Path, *, seconds: int) -> str:
@@ -75,13 +87,10 @@ def _perf(port: int, path: Path, *, seconds: int) -> str:
     ).stdout
 
 
-def _rate(report: str) -> float:
-    rate, lost = _RATE.search(report), _LOST.search(report)
-    assert rate is not None
-    assert lost is not None
-    if int(lost[1]) > 100:
-        print(f"  (lost {lost[1]} queries)")
-    return float(rate[1])
+def _number(pattern: re.Pattern[str], report: str) -> float:
+    found = pattern.search(report)
+    assert found is not None, report
+    return float(found[1])
 
 
 def _p99(port: int, path: Path) -> float:

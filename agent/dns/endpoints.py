@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from agent.dns.batches import LARGEST, DatagramBatch
 from agent.dns.responder import Responder
 from agent.dns.wire import Query
 from minikube_py.aio.tasks import TaskSet
@@ -14,9 +15,6 @@ from minikube_py.aio.tasks import TaskSet
 T = TypeVar("T")
 Address = tuple[Any, ...]
 
-#: Packets read before other work of the loop gets its turn.
-_BATCH = 64
-_LARGEST_QUERY = 4096
 _MOST_PENDING = 2_000
 _MOST_CONNECTIONS = 128
 _IDLE_SECONDS = 10.0
@@ -30,6 +28,7 @@ class DatagramEndpoint:
         self._responder = responder
         self._tasks = tasks
         self._pending = 0
+        self._batch = DatagramBatch(sock)
         #: Answers given by the fast path.
         self.fast = 0
 
@@ -43,23 +42,30 @@ class DatagramEndpoint:
         self._socket.close()
 
     def _readable(self) -> None:
-        receive, send = self._socket.recvfrom, self._socket.sendto
+        batch = self._batch
+        try:
+            count = batch.receive()
+        except OSError:
+            return  # an error about an earlier answer: its asker is gone
         self._responder.tick()
-        ready = self._responder.ready
-        for _ in range(_BATCH):
-            try:
-                data, asker = receive(_LARGEST_QUERY)
-            except OSError:  # nothing more to read, or an error about an earlier answer
-                return
-            answer = ready.get(data[2:])
+        ready, asked, answers = self._responder.ready, batch.asked, batch.answers
+        run = 0
+        for index in range(count):
+            start, size = index * LARGEST, batch.length(index)
+            answer = ready.get(bytes(asked[start + 2 : start + size]))
             if answer is None:
-                self._work_out(data, asker)
+                batch.send(run, index)
+                run = index + 1
+                self._work_out(bytes(asked[start : start + size]), batch.sender(index))
                 continue
+            if not isinstance(answer, bytes):
+                answer = next(answer)
+            end = start + 2 + len(answer)
+            answers[start : start + 2] = asked[start : start + 2]
+            answers[start + 2 : end] = answer
+            batch.put(index, end - start)
             self.fast += 1
-            try:
-                send(data[:2] + (answer if isinstance(answer, bytes) else next(answer)), asker)
-            except OSError:
-                pass  # the asker is gone or slow; it will ask again
+        batch.send(run, count)
 
     def _work_out(self, data: bytes, asker: Address) -> None:
         answer = self._responder.respond(data)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.dns_compare.data import DOMAIN, foreign, services
@@ -65,9 +67,22 @@ def installed() -> dict[str, Command]:
     return {name: command for name, command in REFERENCES.items() if shutil.which(name)}
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Processor time that its process has used so far, in the kernel and outside."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
-def running(command: Command, *, upstream: int, directory: Path, core: int) -> Iterator[int]:
-    """A server on a free port of loopback; gives the port, and its process ends with the block."""
+def running(command: Command, *, upstream: int, directory: Path, core: int) -> Iterator[Running]:
+    """A server on a free port of loopback; its process ends with the block."""
     port = _free_port()
     process = subprocess.Popen(
         ["taskset", "-c", str(core), *command(port, upstream, directory)],
@@ -76,7 +91,7 @@ def running(command: Command, *, upstream: int, directory: Path, core: int) -> I
     )
     try:
         _wait_until_it_answers(port, process)
-        yield port
+        yield Running(port, process.pid)
     finally:
         process.terminate()
         process.wait()
