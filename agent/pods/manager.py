@@ -20,6 +20,7 @@ from agent.pods.conditions import foreign_conditions
 from agent.pods.events import Recorder
 from agent.pods.hooks import HookRunner
 from agent.pods.hostports import HostPorts
+from agent.pods.mirror import MirrorPods, is_mirror
 from agent.pods.objects import ObjectCache
 from agent.pods.observation import PodObservation
 from agent.pods.rotation import LogRotation
@@ -27,6 +28,7 @@ from agent.pods.runtime_view import RuntimeView
 from agent.pods.services import NodeSettings, PodServices
 from agent.pods.sources import EnvironmentSource
 from agent.pods.specs import pod_paths
+from agent.pods.static import StaticPodSource
 from agent.pods.status import Outcome
 from agent.pods.status_manager import StatusManager
 from agent.pods.termination import ContainerStopper
@@ -36,7 +38,7 @@ from agent.pods.worker import PodWorker
 from agent.runtime.protocol import ContainerStatus, Runtime, RuntimeFault
 from minikube_py.aio.clock import Clock
 from minikube_py.aio.tasks import TaskSet
-from minikube_py.api.meta import metadata, uid_of
+from minikube_py.api.meta import key_of, metadata, uid_of
 from minikube_py.api.resources import PODS, SERVICES
 from minikube_py.api.types import Object
 from minikube_py.client.informers import InformerSet
@@ -70,6 +72,14 @@ class PodManager:
         self._tasks = TaskSet("pods")
         self._workers: dict[str, PodWorker] = {}
         self._cleared: set[str] = set()
+        self._static: dict[str, Object] = {}
+        self._mirrors = MirrorPods(client=deps.client, clock=deps.clock, node=deps.node_object)
+        self._manifests = StaticPodSource(
+            deps.node.state_dir / "manifests",
+            node=deps.node.name,
+            clock=deps.clock,
+            on_change=self._static_changed,
+        )
         self._watchers: list[Callable[[str], None]] = []
         self._objects = ObjectCache(client=deps.client, clock=deps.clock, on_change=self._objects_changed)
         self._tokens = TokenSource(client=deps.client, clock=deps.clock, on_renewal=self._token_due)
@@ -89,12 +99,15 @@ class PodManager:
         await self.view.start()
         await self._deps.network.adopt([uid for uid in self.view.uids() if self.view.get(uid).sandbox is not None])
         self._rotation.start()
+        self._manifests.start()
         self._tasks.spawn(self._follow(), name="follow")
 
     async def stop(self) -> None:
         """Stop watching over the pods; they go on running."""
         if self._unsubscribe is not None:
             self._unsubscribe()
+        self._manifests.stop()
+        await self._mirrors.stop()
         await self._rotation.stop()
         await self._tasks.close()
         for worker in list(self._workers.values()):
@@ -180,7 +193,27 @@ class PodManager:
         await self._pods.wait_synced()
         await self._clear_orphans()
 
+    def _mirror_changed(self, old: Object | None, new: Object | None) -> None:
+        shown = new or old
+        if shown is None:
+            return
+        static = self._mirrors.static_of(new) if new is not None else None
+        if new is not None and static is not None:
+            self._statuses.mirrored(static, new)
+        self._mirrors.observed(key_of(shown), new)
+
+    def _static_changed(self, pods: dict[str, Object]) -> None:
+        for uid in self._static.keys() - pods.keys():
+            self._removed(uid)
+        for uid in pods.keys() - self._static.keys():
+            self._added(pods[uid])
+        self._static = pods
+        self._mirrors.want(pods)
+
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
+        if is_mirror(new or old or {}):
+            self._mirror_changed(old, new)
+            return
         if old is not None and (new is None or uid_of(old) != uid_of(new)):
             self._removed(uid_of(old))
         if new is None:

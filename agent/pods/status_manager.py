@@ -11,6 +11,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
+from agent.pods.model import is_static
 from agent.pods.status import status_patch
 from minikube_py.aio.backoff import Backoff
 from minikube_py.aio.clock import Clock, Timer
@@ -29,9 +30,12 @@ LAZY_SECONDS = 0.05
 
 @dataclass(slots=True)
 class _Entry:
+    """``api_uid`` is the uid at the API server: the pod's own, or its mirror's ("" while there is none)."""
+
     namespace: str
     name: str
     uid: str
+    api_uid: str
     desired: Object | None
     server: Object
     revision: int
@@ -75,6 +79,17 @@ class StatusManager:
             if entry.desired is not None and self._patch(entry) not in (None, entry.residual):
                 self._kick(entry)
 
+    def mirrored(self, pod: Object, mirror: Object) -> None:
+        """The static ``pod`` is shown by ``mirror``: its status goes there from now on."""
+        entry = self._entries.get(uid_of(pod)) or self._new(pod)
+        self._entries[entry.uid] = entry
+        if entry.api_uid != uid_of(mirror):
+            entry.api_uid, entry.revision, entry.residual, entry.gone = uid_of(mirror), 0, None, False
+        if revision_of(mirror) >= entry.revision:
+            entry.server, entry.revision = mirror.get("status") or {}, revision_of(mirror)
+            if entry.desired is not None and self._patch(entry) not in (None, entry.residual):
+                self._kick(entry)
+
     def set(self, pod: Object, status: Object, *, lazily: bool = False) -> None:
         """Publish ``status``. ``lazily`` lets a later one overtake it."""
         entry = self._entries.get(uid_of(pod)) or self._new(pod)
@@ -109,11 +124,12 @@ class StatusManager:
 
     def _new(self, pod: Object) -> _Entry:
         status = pod.get("status") or {}
-        return _Entry(namespace_of(pod), name_of(pod), uid_of(pod), None, status, revision_of(pod))
+        api_uid = "" if is_static(pod) else uid_of(pod)
+        return _Entry(namespace_of(pod), name_of(pod), uid_of(pod), api_uid, None, status, revision_of(pod))
 
     @staticmethod
     def _patch(entry: _Entry) -> Object | None:
-        return status_patch(entry.uid, entry.server, entry.desired or {})
+        return status_patch(entry.api_uid, entry.server, entry.desired or {})
 
     def _kick(self, entry: _Entry) -> None:
         if not entry.sending and not entry.gone and not self._stopping:
@@ -123,7 +139,7 @@ class StatusManager:
     async def _send(self, entry: _Entry) -> None:
         backoff = Backoff(0.2, 10.0, jitter=0.2)
         try:
-            while not entry.gone:
+            while not entry.gone and entry.api_uid:
                 patch = self._patch(entry)
                 if patch is None or patch == entry.residual:
                     break
@@ -165,7 +181,7 @@ class StatusManager:
     def _accepted(self, entry: _Entry, answer: Object, wanted: Object | None) -> None:
         if revision_of(answer) >= entry.revision:
             entry.server, entry.revision = answer.get("status") or {}, revision_of(answer)
-        left = status_patch(entry.uid, entry.server, wanted or {})
+        left = status_patch(entry.api_uid, entry.server, wanted or {})
         if left is not None:
             _log.debug("the API server keeps the status of %s/%s differently: %s", entry.namespace, entry.name, left)
         entry.residual = left

@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from agent.filewatch import DirectoryWatcher
 from agent.runtime.protocol import Runtime, RuntimeFault
 from agent.server.auth import require_administrator, server_context
 from agent.server.images import ImageHandlers
 from agent.server.logs.handler import LogHandler
-from agent.server.logs.watch import DirectoryWatcher
 from agent.server.pods import PodDirectory
 from agent.server.stats import UsageRates, metrics, summary
 from agent.server.streams.handler import StreamHandlers

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from agent.filewatch import DirectoryWatcher
 from agent.runtime.protocol import ContainerState, ContainerStatus
 from agent.server.logs.cri import BadLogOptions, LogOptions, log_options
 from agent.server.logs.reader import LogReader
-from agent.server.logs.watch import DirectoryWatcher
 from agent.server.pods import PodDirectory, container_names, pod_of, waiting_text
 from minikube_py.aio.clock import Clock
 from minikube_py.api.meta import name_of, uid_of

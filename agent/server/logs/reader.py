@@ -10,8 +10,8 @@ import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from agent.filewatch import DirectoryWatcher
 from agent.server.logs.cri import LogFilter, LogOptions, tail_offset
-from agent.server.logs.watch import DirectoryWatcher
 
 _CHUNK = 256 * 1024
 

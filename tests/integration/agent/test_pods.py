@@ -13,7 +13,7 @@ import pytest
 from agent.runtime.protocol import ContainerSpec, ContainerState, ContainerStatus, SandboxSpec
 from agent.runtime.simulated import ExecResult, Script, SimulatedImages, SimulatedRuntime
 from minikube_py.aio.clock import FakeClock, SystemClock
-from minikube_py.api.errors import AlreadyExists
+from minikube_py.api.errors import AlreadyExists, NotFound
 from minikube_py.api.resources import CONFIGMAPS, EVENTS, NAMESPACES, PODS, SECRETS, SERVICEACCOUNTS
 from minikube_py.api.types import Object
 from minikube_py.client.rest import Client
@@ -312,3 +312,60 @@ async def test_pre_stop_runs_before_the_signal_and_post_start_after_the_start(cl
         await client.delete(PODS, "web", "default")
         await node.until_gone()
         assert told == ["hello running", "good-bye running"]
+
+
+MANIFEST = """
+apiVersion: v1
+kind: Pod
+metadata: {name: static}
+spec:
+  containers: [{name: app, image: "minik.local/echo:1"}]
+"""
+
+
+async def test_a_static_pod_runs_is_mirrored_and_goes_with_its_file(client: Client, tmp_path: Path) -> None:
+    runtime = SimulatedRuntime(clock=CLOCK)
+    manifests = tmp_path / "node" / "manifests"
+    manifests.mkdir(parents=True)
+    (manifests / "broken.yaml").write_text("kind: [")
+    name = "static-node-1"
+    async with running_node(client, runtime, tmp_path / "node", clock=CLOCK) as node:
+        (manifests / "static.yaml").write_text(MANIFEST)
+        mirror = await appears(node, name)
+        await node.until(lambda pod: condition(pod, "Ready") == "True", name=name)
+        await client.delete(PODS, name, "default", grace_seconds=0)
+        again = await appears(node, name, other_than=mirror["metadata"]["uid"])
+        await node.until(lambda pod: condition(pod, "Ready") == "True", name=name)
+        assert container(again, "app").get("restartCount", 0) == 0
+        (status,) = await runtime.list_containers()
+        (manifests / "static.yaml").write_text(MANIFEST.replace("echo:1", "echo:2"))
+        await appears(node, name, other_than=again["metadata"]["uid"])
+        await eventually_async(lambda: _images(runtime), ["minik.local/echo:2"])
+        (manifests / "static.yaml").unlink()
+        await node.until_gone(name=name)
+        await node.until_clean()
+    assert status.image == "minik.local/echo:1"
+
+
+async def _images(runtime: SimulatedRuntime) -> list[str]:
+    return [one.image for one in await runtime.list_containers() if one.state is ContainerState.RUNNING]
+
+
+async def eventually_async(read: Any, wanted: object, seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            if await read() == wanted:
+                return
+            await asyncio.sleep(0.005)
+
+
+async def appears(node: PodNode, name: str, *, other_than: str = "") -> Object:
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                pod = await node.get(name)
+            except NotFound:
+                pod = {"metadata": {"uid": other_than}}
+            if pod["metadata"]["uid"] != other_than:
+                return pod
+            await asyncio.sleep(0.005)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from agent.filewatch import DirectoryWatcher
 from agent.server.logs.cri import BadLogOptions, LogFilter, LogOptions, log_options, parse_entry, tail_offset
 from agent.server.logs.reader import LogReader
-from agent.server.logs.watch import DirectoryWatcher
 from minikube_py.aio.clock import SystemClock
 from minikube_py.aio.tasks import TaskSet
 

@@ -1,4 +1,4 @@
-"""Tells when files in a directory change: inotify(7), one instance for the whole agent.
+"""Tells when files in a directory change: inotify(7), one instance for its owner.
 
 Where the kernel gives no (more) instance, watchers are woken twice a second instead: slower, never silent.
 """
@@ -34,9 +34,9 @@ class DirectoryWatcher:
     def start(self) -> None:
         """Open the inotify instance."""
         try:
-            self._descriptor = libc.call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC, operation="watch log files")
+            self._descriptor = libc.call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC, operation="watch files")
         except OSError as error:
-            _log.warning("%s: followed logs arrive with a delay", error)
+            _log.warning("%s: changes are seen with a delay", error)
             return
         asyncio.get_running_loop().add_reader(self._descriptor, self._read)
 
