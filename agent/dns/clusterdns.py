@@ -121,8 +121,9 @@ class ClusterDNS:
             "addresses": list(self._network.dns_ips),
             "names": len(self._zone),
             "readyAnswers": len(self._responder.ready),
-            "fastAnswers": self._fast_answers(),
-            "answers": {Rcode(code).name: count for code, count in sorted(self._responder.rcodes.items())},
+            "packets": self._packets(),
+            "workedOut": self._responder.rcodes.total(),
+            "rcodes": {Rcode(code).name: count for code, count in sorted(self._responder.rcodes.items())},
             "forwarded": self._forwarder.asked,
             "forwardFailures": self._forwarder.failed,
             "upstreams": self._forwarder.servers(),
@@ -139,7 +140,12 @@ class ClusterDNS:
                     "Answers given from encoded ones.",
                     {"": self._fast_answers()},
                 ),
-                ("minik_dns_answers_total", "counter", "Other answers.", rcode_samples(self._responder.rcodes)),
+                (
+                    "minik_dns_worked_out_total",
+                    "counter",
+                    "Answers that were not at hand.",
+                    rcode_samples(self._responder.rcodes),
+                ),
                 ("minik_dns_forwarded_total", "counter", "Questions to other servers.", {"": self._forwarder.asked}),
                 ("minik_dns_forward_failures_total", "counter", "Unanswered ones.", {"": self._forwarder.failed}),
                 ("minik_dns_ready_answers", "gauge", "Encoded answers at hand.", {"": ready}),
@@ -148,8 +154,8 @@ class ClusterDNS:
             ]
         )
 
-    def _fast_answers(self) -> int:
-        return sum(endpoint.fast for endpoint in self._datagrams)
+    def _packets(self) -> int:
+        return sum(endpoint.packets for endpoint in self._datagrams)
 
     def _configure(self, _: Object | None, config_map: Object | None) -> None:
         routes, hosts = parse_settings(config_map)

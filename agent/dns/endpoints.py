@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from agent.dns.batches import LARGEST, DatagramBatch
 from agent.dns.responder import Responder
@@ -13,7 +13,6 @@ from agent.dns.wire import Query
 from minikube_py.aio.tasks import TaskSet
 
 T = TypeVar("T")
-Address = tuple[Any, ...]
 
 _MOST_PENDING = 2_000
 _MOST_CONNECTIONS = 128
@@ -29,8 +28,8 @@ class DatagramEndpoint:
         self._tasks = tasks
         self._pending = 0
         self._batch = DatagramBatch(sock)
-        #: Answers given by the fast path.
-        self.fast = 0
+        #: Packets taken in.
+        self.packets = 0
 
     def start(self) -> None:
         """Begin to answer."""
@@ -54,40 +53,39 @@ class DatagramEndpoint:
             start, size = index * LARGEST, batch.length(index)
             answer = ready.get(bytes(asked[start + 2 : start + size]))
             if answer is None:
-                batch.send(run, index)
-                run = index + 1
-                self._work_out(bytes(asked[start : start + size]), batch.sender(index))
-                continue
-            if not isinstance(answer, bytes):
+                answer = self._work_out(index, bytes(asked[start : start + size]))
+                if answer is None:
+                    batch.send(run, index)
+                    run = index + 1
+                    continue
+            elif not isinstance(answer, bytes):
                 answer = next(answer)
             end = start + 2 + len(answer)
             answers[start : start + 2] = asked[start : start + 2]
             answers[start + 2 : end] = answer
             batch.put(index, end - start)
-            self.fast += 1
         batch.send(run, count)
+        self.packets += count
 
-    def _work_out(self, data: bytes, asker: Address) -> None:
+    def _work_out(self, index: int, data: bytes) -> bytes | None:
+        """The answer (without its id), None where there is to be none or it comes later."""
         answer = self._responder.respond(data)
-        if answer is None:
-            return
         if not isinstance(answer, Query):
-            self._send(data[:2] + answer, asker)
-        elif self._pending < _MOST_PENDING:
+            return answer
+        if self._pending < _MOST_PENDING:
             self._pending += 1
+            asker = self._batch.sender(index)
             self._tasks.spawn(self._resolve(answer, data[:2], asker), name="question")
+        return None
 
-    async def _resolve(self, query: Query, identifier: bytes, asker: Address) -> None:
+    async def _resolve(self, query: Query, identifier: bytes, asker: tuple[str, int]) -> None:
         try:
-            self._send(identifier + await self._responder.resolve(query), asker)
+            answer = await self._responder.resolve(query)
+            self._socket.sendto(identifier + answer, asker)
+        except OSError:
+            pass  # the asker is gone or slow; it will ask again
         finally:
             self._pending -= 1
-
-    def _send(self, packet: bytes, asker: Address) -> None:
-        try:
-            self._socket.sendto(packet, asker)
-        except OSError:
-            pass
 
 
 class StreamEndpoint:

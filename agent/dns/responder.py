@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
 from agent.dns.foreign import BadMessage, answer_records, encode_foreign
 from agent.dns.forward import PROBE_SUFFIX, Forwarder, ForwardFailed, Question, Remembered
@@ -41,7 +40,8 @@ class Responder:
         self._zone = zone
         self._forwarder = forwarder
         self._clock = clock
-        self._synced = synced
+        self._ask_synced = synced
+        self._was_synced = False
         #: Encoded answers, or several to be served in turn, by the bytes of their question after the id. Read by the
         #: server for each packet.
         self.ready: dict[bytes, bytes | Iterator[bytes]] = {}
@@ -122,7 +122,7 @@ class Responder:
             if self._zone.authority(answer.alias) is None:
                 return None
             answer = self._zone.lookup(answer.alias, query.kind)
-        return replace(answer, answers=(*chain, *answer.answers)) if chain else answer
+        return answer._replace(answers=(*chain, *answer.answers)) if chain else answer
 
     async def _follow(self, query: Query) -> Answer:
         """The answer to a question whose name is an alias for one outside the zone."""
@@ -133,7 +133,7 @@ class Responder:
             answer = self._zone.lookup(answer.alias, query.kind)
         chain += answer.answers
         if answer.alias is None:
-            return replace(answer, answers=tuple(chain))  # the zone has changed meanwhile
+            return answer._replace(answers=tuple(chain))  # the zone has changed meanwhile
         question = Question(answer.alias, query.kind, query.dnssec_ok)
         found = await self._forwarder.ask(question)
         age = int(self._clock.monotonic() - found.at)
@@ -164,6 +164,12 @@ class Responder:
         """Whoever asks in ever new ways (0x20 capitals, cookies) must not fill the memory."""
         if len(self.ready) >= _MOST_READY:
             self.invalidate_all()
+
+    def _synced(self) -> bool:
+        """Once whole, the zone stays an answer: without an API server the last state is the best there is."""
+        if not self._was_synced:
+            self._was_synced = self._ask_synced()
+        return self._was_synced
 
     def _failure(self, query: Query) -> bytes:
         self.rcodes[Rcode.SERVFAIL] += 1

@@ -102,7 +102,24 @@ def encode_answer(query: Query, answer: Answer, limit: int, *, authoritative: bo
     which sends the asker to TCP.
     """
     aa = _AA if authoritative else 0
+    if answer.soa is not None and not answer.answers:
+        negative = _encode_negative(query, answer, aa)
+        if len(negative) + 2 <= limit:
+            return [negative]
     return [_encode(query, answer, records, limit, aa) for records in _orders(answer.answers)]
+
+
+def _encode_negative(query: Query, answer: Answer, aa: int) -> bytes:
+    """The commonest slow answer (search lists miss all the time), without the machinery for records that may not fit."""
+    soa = answer.soa
+    assert soa is not None
+    opt = opt_record(answer.rcode) if query.edns else b""
+    name, owner = query.name, soa.owner
+    if name.endswith(owner):
+        owner = (0xC000 | HEADER_SIZE + len(name) - len(owner)).to_bytes(2, "big")
+    head = _COUNTS.pack(_answer_flags(query.flags, answer.rcode, aa), 1, 0, 1, 1 if opt else 0)
+    fixed = _FIXED.pack(soa.type, CLASS_IN, soa.ttl, len(soa.data))
+    return b"".join((head, query.question, owner, fixed, soa.data, opt))
 
 
 def _orders(records: Sequence[Record]) -> list[Sequence[Record]]:

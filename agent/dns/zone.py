@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agent.dns.names import ancestors, encode_name, labels_of_name, reverse_zones
 from agent.dns.records import (
@@ -31,8 +32,7 @@ SPECIFICATION_VERSION = "1.1.0"
 _VERSION_TTL = 28800
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the zone knows about a question.
 
     ``alias`` is the target of a CNAME that was met instead of the type asked for; ``soa`` goes along with a negative
@@ -75,6 +75,7 @@ class Zone:
         self._namespaces: set[bytes] = set()
         primary = encode_name(f"ns.dns.{self.domain}")
         self._soa = soa_data(primary, encode_name(f"hostmaster.{self.domain}"), serial=1, minimum=ttl)
+        self._apex_soa = Record(self.apex, Type.SOA, ttl, self._soa)
         self._set_contribution("zone", self._fixed_records(primary, dns_ips))
 
     def _fixed_records(self, primary: bytes, dns_ips: Sequence[str]) -> Contribution:
@@ -146,6 +147,8 @@ class Zone:
         return self._found(name, sets, kind)
 
     def _start_of(self, name: bytes) -> Record:
+        if name.endswith(self.apex):
+            return self._apex_soa
         return Record(self.authority(name) or self.apex, Type.SOA, self.ttl, self._soa)
 
     def _found(self, name: bytes, sets: RRSets, kind: int) -> Answer:
