@@ -131,26 +131,19 @@ class ClusterDNS:
 
     def metrics(self) -> str:
         """The same for Prometheus."""
-        ready, names = float(len(self._responder.ready)), float(len(self._zone))
+        worked_out = rcode_samples(self._responder.rcodes)
+        plain: list[tuple[str, str, str, float]] = [
+            ("minik_dns_packets_total", "counter", "Datagrams taken in.", self._packets()),
+            ("minik_dns_forwarded_total", "counter", "Questions to other servers.", self._forwarder.asked),
+            ("minik_dns_forward_failures_total", "counter", "Unanswered ones.", self._forwarder.failed),
+            ("minik_dns_ready_answers", "gauge", "Encoded answers at hand.", len(self._responder.ready)),
+            ("minik_dns_names", "gauge", "Names in the zone.", len(self._zone)),
+            ("minik_dns_synced", "gauge", "Whether the zone is whole.", self._feed.synced),
+        ]
         return exposition(
             [
-                (
-                    "minik_dns_fast_answers_total",
-                    "counter",
-                    "Answers given from encoded ones.",
-                    {"": self._fast_answers()},
-                ),
-                (
-                    "minik_dns_worked_out_total",
-                    "counter",
-                    "Answers that were not at hand.",
-                    rcode_samples(self._responder.rcodes),
-                ),
-                ("minik_dns_forwarded_total", "counter", "Questions to other servers.", {"": self._forwarder.asked}),
-                ("minik_dns_forward_failures_total", "counter", "Unanswered ones.", {"": self._forwarder.failed}),
-                ("minik_dns_ready_answers", "gauge", "Encoded answers at hand.", {"": ready}),
-                ("minik_dns_names", "gauge", "Names in the zone.", {"": names}),
-                ("minik_dns_synced", "gauge", "Whether the zone is whole.", {"": float(self._feed.synced)}),
+                ("minik_dns_worked_out_total", "counter", "Answers that were not at hand.", worked_out),
+                *((name, kind, text, {"": value}) for name, kind, text, value in plain),
             ]
         )
 

@@ -110,7 +110,7 @@ def encode_answer(query: Query, answer: Answer, limit: int, *, authoritative: bo
 
 
 def _encode_negative(query: Query, answer: Answer, aa: int) -> bytes:
-    """The commonest slow answer (search lists miss all the time), without the machinery for records that may not fit."""
+    """The commonest answer to work out (search lists miss all the time), without the machinery for what may not fit."""
     soa = answer.soa
     assert soa is not None
     opt = opt_record(answer.rcode) if query.edns else b""
