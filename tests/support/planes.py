@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from minikube_py.aio.clock import SystemClock
@@ -36,9 +37,9 @@ def node_frontend(ip: str, port: int, protocol: str = "TCP") -> Frontend:
 
 
 @asynccontextmanager
-async def running_plane() -> AsyncIterator[UserspacePlane]:
+async def running_plane(*, monotonic: Callable[[], float] = time.monotonic) -> AsyncIterator[UserspacePlane]:
     """A plane that serves until the block ends."""
-    engine, clock, tasks = Engine(), SystemClock(), TaskSet("test plane")
+    engine, clock, tasks = Engine(monotonic=monotonic), SystemClock(), TaskSet("test plane")
     medium = Medium(engine)
     services = Services(
         medium=medium,

@@ -179,3 +179,10 @@ class StickyNumbers:
             number = self._numbers[port] = self._next
             self._next += 1
         return number
+
+    def forget(self, port: PortKey) -> None:
+        """The Service port is gone, or has no affinity any more."""
+        self._numbers.pop(port, None)
+
+    def __len__(self) -> int:
+        return len(self._numbers)

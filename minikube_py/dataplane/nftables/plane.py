@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 
-from minikube_py.dataplane.model import Changes, Frontend, Route
+from minikube_py.dataplane.model import Changes, Frontend, PortKey, Route
 from minikube_py.dataplane.nftables import messages as nf
 from minikube_py.dataplane.nftables.conntrack import Place, forget_stale
 from minikube_py.dataplane.nftables.layout import (
@@ -54,6 +54,8 @@ class FamilyTable:
         self._chains: set[Chain] = set()
         self._guards: set[Guard] = set()
         self._sticky = StickyNumbers()
+        self._sticky_uses: Counter[PortKey] = Counter()
+        self._chain_uses: Counter[Chain] = Counter()
 
     def install(self) -> None:
         """Makes the table anew with all routes known. Raises OSError."""
@@ -73,8 +75,9 @@ class FamilyTable:
             self._add_chain(transaction, name, rules, hook)
         self._netfilter.commit(transaction)
         routes, self._routes = self._routes, {}
-        for known in (self._layouts, self._elements, self._uses, self._chains, self._guards):
+        for known in (self._layouts, self._elements, self._uses, self._chains, self._guards, self._chain_uses):
             known.clear()
+        self._sticky_uses.clear()
         self.apply(dict(routes))
 
     def remove(self) -> None:
@@ -84,8 +87,9 @@ class FamilyTable:
         self._netfilter.commit(transaction)
 
     def apply(self, changes: Changes) -> None:
-        """Carries out changes; on refusal installs everything anew. Raises OSError if that fails too."""
+        """Carries out changes. Raises OSError where the kernel refuses; ``install`` then starts over."""
         before = {frontend: self._routes.get(frontend) for frontend in changes}
+        self._count_sticky(before, changes)
         for frontend, route in changes.items():
             if route is None:
                 self._routes.pop(frontend, None)
@@ -94,30 +98,46 @@ class FamilyTable:
         self._program(changes)
         self._forget_affinity(before, changes)
         self._forget_udp(changes)
+        for port in [port for port, uses in self._sticky_uses.items() if not uses]:
+            del self._sticky_uses[port]
+            self._sticky.forget(port)
+
+    def _count_sticky(self, before: dict[Frontend, Route | None], changes: Changes) -> None:
+        for routes, step in ((before, -1), (changes, 1)):
+            for route in routes.values():
+                if route is not None and route.affinity_seconds:
+                    self._sticky_uses[route.port] += step
 
     def _program(self, changes: Changes) -> None:
         removed: dict[tuple[str, bytes], bytes | None] = {}
         added: dict[tuple[str, bytes], bytes | None] = {}
         chains: set[Chain] = set()
         guards: set[Guard] = set()
-        dropped: set[Guard] = set()
+        left: set[Chain] = set()
+        unguarded: set[Guard] = set()
         for frontend, route in changes.items():
             old = self._layouts.pop(frontend, None)
             if old is not None:
                 self._release(old, removed)
-                dropped |= old.guards
+                left |= old.chains
+                unguarded |= old.guards
             if route is not None:
                 layout = layout_of(route, sticky=self._sticky.of(route.port) if route.affinity_seconds else 0)
                 self._layouts[frontend] = layout
                 self._claim(layout, removed, added)
                 chains |= layout.chains
                 guards |= layout.guards
-        self._commit(removed, added, chains - self._chains, guards - self._guards, dropped - guards)
-        self._chains |= chains
-        self._guards = (self._guards - dropped) | guards
+        # Plain chains are few, one per number of endpoints, and stay; those of one Service go with it.
+        left = {chain for chain in left if chain.sticky and not self._chain_uses[chain]}
+        unguarded -= guards
+        doomed = [chain.name for chain in left] + [guard.name for guard in unguarded]
+        self._commit(removed, added, chains - self._chains, guards - self._guards, doomed)
+        self._chains = (self._chains | chains) - left
+        self._guards = (self._guards | guards) - unguarded
 
     def _release(self, layout: Layout, removed: dict[tuple[str, bytes], bytes | None]) -> None:
-        """Hairpin elements may belong to several front ends, hence the counting."""
+        """Hairpin elements and chains may belong to several front ends, hence the counting."""
+        self._chain_uses.subtract(layout.chains)
         for key, data in layout.elements.items():
             self._uses[key] -= 1
             if not self._uses[key]:
@@ -131,6 +151,7 @@ class FamilyTable:
         removed: dict[tuple[str, bytes], bytes | None],
         added: dict[tuple[str, bytes], bytes | None],
     ) -> None:
+        self._chain_uses.update(layout.chains)
         for key, data in layout.elements.items():
             self._uses[key] += 1
             if key in self._elements:
@@ -147,7 +168,7 @@ class FamilyTable:
         added: dict[tuple[str, bytes], bytes | None],
         chains: set[Chain],
         guards: set[Guard],
-        dropped: set[Guard],
+        doomed: list[str],
     ) -> None:
         transaction = Transaction()
         for chain in chains:
@@ -162,10 +183,10 @@ class FamilyTable:
         for name, elements in _by_set(added):
             self._put(transaction, name, [nf.element(key, data) for key, data in elements])
             transaction = self._split(transaction)
-        for guard in dropped:
-            body = nf.rules_of_chain_body(TABLE, guard.name)
-            transaction.add(nf.DELETE_RULE, self._family.family, body)
-            transaction.add(nf.DELETE_CHAIN, self._family.family, nf.chain_body(TABLE, guard.name))
+        for name in doomed:
+            transaction.add(nf.DELETE_RULE, self._family.family, nf.rules_of_chain_body(TABLE, name))
+        for name in doomed:
+            transaction.add(nf.DELETE_CHAIN, self._family.family, nf.chain_body(TABLE, name))
         self._netfilter.commit(transaction)
 
     def _split(self, transaction: Transaction) -> Transaction:

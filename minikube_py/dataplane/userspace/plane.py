@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections import Counter
 
 from minikube_py.aio.backoff import KeyedBackoff
 from minikube_py.aio.clock import Clock, Timer
 from minikube_py.aio.tasks import TaskSet
-from minikube_py.dataplane.model import Changes, Frontend, Kind, Route, Scope, Verdict
+from minikube_py.dataplane.model import Changes, Frontend, PortKey, Route, Scope, Verdict
 from minikube_py.dataplane.userspace import binding, filters
 from minikube_py.dataplane.userspace.capture import Capture, is_foreign
 from minikube_py.dataplane.userspace.frontend import BoundFrontend, Services
@@ -46,6 +47,7 @@ class UserspacePlane:
         self._clock = clock
         self._capture = capture or Capture()
         self._wanted: dict[Frontend, Route] = {}
+        self._ports: Counter[PortKey] = Counter()
         self._bound: dict[Frontend, BoundFrontend] = {}
         self._draining: list[BoundFrontend] = []
         self._problems: dict[Frontend, str] = {}
@@ -58,7 +60,7 @@ class UserspacePlane:
         for frontend, route in changes.items():
             self._capture_foreign(frontend, route)
             if route is not None and is_served(route):
-                self._wanted[frontend] = route
+                self._want(frontend, route)
             else:
                 self._drop(frontend, route)
         for frontend, route in changes.items():  # after the drops: an address may have changed hands
@@ -91,6 +93,20 @@ class UserspacePlane:
         self._draining.clear()
         self._retries.clear()
 
+    def _want(self, frontend: Frontend, route: Route) -> None:
+        old = self._wanted.get(frontend)
+        self._wanted[frontend] = route
+        self._ports[route.port] += 1
+        if old is not None:
+            self._leave(old.port)
+
+    def _leave(self, port: PortKey) -> None:
+        """Affinity belongs to a Service port, and several front ends lead to it: the last one takes it along."""
+        self._ports[port] -= 1
+        if not self._ports[port]:
+            del self._ports[port]
+            self._services.balancer.forget(port)
+
     def _capture_foreign(self, frontend: Frontend, route: Route | None) -> None:
         if route is None:
             self._capture.release(frontend)
@@ -114,8 +130,8 @@ class UserspacePlane:
     def _drop(self, frontend: Frontend, route: Route | None) -> None:
         """No longer serves ``frontend``: its Service is gone (``route`` None), or has no endpoint any more."""
         old = self._wanted.pop(frontend, None)
-        if old is not None and route is None and old.kind is Kind.CLUSTER_IP:
-            self._services.balancer.forget(old.port)
+        if old is not None:
+            self._leave(old.port)
         self._problems.pop(frontend, None)
         self._backoff.reset(frontend)
         timer = self._retries.pop(frontend, None)

@@ -5,7 +5,9 @@ The expected cells are Kubernetes' documentation of virtual IPs and of the Servi
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +20,14 @@ from agent.proxy.table.views import Node
 from minikube_py.aio.clock import SystemClock
 from minikube_py.api.types import Object
 from minikube_py.dataplane.contract import DataPlane
+from minikube_py.dataplane.model import Frontend
+from minikube_py.dataplane.nftables import messages as nf
 from minikube_py.dataplane.nftables.build import NftablesDataPlane
+from minikube_py.dataplane.nftables.netfilter import Netfilter
 from minikube_py.dataplane.userspace.build import UserspaceDataPlane
 from minikube_py.dataplane.userspace.clients import Clients
+from minikube_py.linux.netlink import Netlink
+from minikube_py.linux.rtmessages import attributes, text
 from tests.support.netlab import NODES, PODS, SERVER_PORT, WORLD, Lab, LoopThread
 from tests.support.services import endpoint, endpoint_slice, port, service
 
@@ -65,8 +72,29 @@ class Rig:
     def ask(self, origin: str, ip: str = VIP, number: int = 80, **options: Any) -> tuple[str, str]:
         return self.lab.ask(origin, ip, number, **options)
 
+    def problems(self) -> dict[Frontend, str]:
+        return self._loop.run(self.plane.problems)  # type: ignore[no-any-return]
+
+    def leftovers(self) -> list[str]:
+        """What the kernel still holds for Services that are gone."""
+        return self._loop.run(leftovers)  # type: ignore[no-any-return]
+
     def close(self) -> None:
         self._loop.run(self.plane.stop)
+
+
+def leftovers() -> list[str]:
+    """Elements of the nftables plane's maps, chains of single Services, and routing rules for foreign addresses."""
+    found = []
+    with contextlib.closing(Netfilter()) as netfilter, Netlink() as netlink:
+        for name in ("services", "endpoints", "locals", "hairpins"):
+            with contextlib.suppress(FileNotFoundError):
+                bodies = netfilter.dump(nf.GET_ELEMENT, nf.IPV4, text(1, "minik"), text(2, name))
+                found += [name for body in bodies if attributes(body).get(3)]
+        chains = [attributes(body).get(3, b"").decode() for body in netfilter.dump(4, nf.IPV4)]
+        found += [each for each in chains if "affinity" in each or "ranges" in each]
+        found += [f"rule {rule.priority}" for rule in netlink.rules() if rule.priority == 1232]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -265,3 +293,26 @@ def test_nothing_is_left_when_the_service_goes(rig: Rig) -> None:
     rig.remove(web)
     assert rig.ask("a")[0] == "refused"
     assert rig.ask("world", NODE_IP, NODE_PORT)[0] == "refused"
+
+
+def test_a_long_churn_leaves_no_element_chain_or_number(rig: Rig) -> None:
+    rng = random.Random(3)
+    names = [f"s{n}" for n in range(6)]
+    for step in range(300):
+        name = rng.choice(names)
+        spec: dict[str, Any] = {"ip": f"10.96.1.{names.index(name) + 1}", "type": "LoadBalancer"}
+        spec["ports"] = [port(80, protocol=rng.choice(["TCP", "UDP"]), node_port=30100 + names.index(name))]
+        spec["ingress"] = [{"ip": f"203.0.113.{names.index(name) + 1}"}]
+        spec["sessionAffinity"] = rng.choice(["None", "ClientIP"])
+        spec["externalTrafficPolicy"] = rng.choice(["Local", "Cluster"])
+        spec["loadBalancerSourceRanges"] = rng.choice([[], ["198.51.100.0/24"], ["10.0.0.0/8"]])
+        web = service(name, **spec)
+        ends = [endpoint(PODS[each][1], node=PODS[each][0]) for each in rng.sample(sorted(PODS), rng.randint(0, 3))]
+        kinds = [{"name": "", "protocol": kind, "port": SERVER_PORT} for kind in ("TCP", "UDP")]
+        rig.put(web, endpoint_slice(name, ends, ports=kinds))
+        if step % 3 == 0:
+            rig.remove(web)
+        assert not rig.problems()
+    for name in names:
+        rig.remove(service(name))
+    assert rig.leftovers() == []
