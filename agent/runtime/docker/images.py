@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
@@ -9,8 +10,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from agent.images.model import canonical_name
-from agent.runtime.docker import pause
+from agent.runtime.docker import hosttools, pause
 from agent.runtime.docker.engine import Engine, EngineFault, EngineGone
+from agent.runtime.process.rootfs import HostFacts
 from agent.runtime.protocol import ImageFault, ImageInfo
 from minikube_py.api.types import Object
 
@@ -62,19 +64,22 @@ class DockerImages:
                     names.append(text.partition(": ")[2])
         return [info for name in names if (info := await self._find(name)) is not None]
 
-    async def ensure_pause(self) -> str:
-        """The pause image, loaded once; its name."""
+    async def ensure_builtin(self, facts: HostFacts, architecture: str) -> str:
+        """The pause image and those of the host's tools, loaded where they are not there; the pause image's name."""
         if await self._find(pause.NAME) is None:
-            version = await self._engine.get("/version")
-            architecture = str(version["Arch"])
             try:
                 data = pause.archive(architecture)
             except KeyError:
                 raise ImageFault("ErrImagePull", f"there is no pause program for {architecture}") from None
-            await self._engine_load(data)
+            await self._load_bytes(data)
+        for name, image_id in (await asyncio.to_thread(hosttools.image_ids, facts, architecture)).items():
+            found = await self._find(name)
+            if found is None or found.id != image_id:
+                await self._load_bytes(await asyncio.to_thread(hosttools.archive, facts, architecture))
+                break
         return pause.NAME
 
-    async def _engine_load(self, data: bytes) -> None:
+    async def _load_bytes(self, data: bytes) -> None:
         async def once() -> AsyncIterator[bytes]:
             yield data
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import uuid
@@ -11,8 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from agent.images.builtin import ECHO, HOST
 from agent.runtime import portforward
-from agent.runtime.docker import labels, translate
+from agent.runtime.docker import hosttools, labels, translate
 from agent.runtime.docker.engine import Engine, EngineFault
 from agent.runtime.docker.images import DockerImages
 from agent.runtime.docker.logs import LogCopy
@@ -20,6 +22,8 @@ from agent.runtime.docker.streams import HijackedStreams
 from agent.runtime.docker.usage import usage_of
 from agent.runtime.docker.watch import Watch, is_sandbox
 from agent.runtime.events import EventHub
+from agent.runtime.process.rootfs import HostFacts, learn_host
+from agent.runtime.process.translate import identity, ports
 from agent.runtime.protocol import (
     ContainerEvent,
     ContainerSpec,
@@ -75,6 +79,7 @@ class DockerRuntime:
         self._exits: dict[str, asyncio.Event] = {}
         self._logs: dict[str, tuple[LogCopy, asyncio.Task[None]]] = {}
         self._pause = ""
+        self._facts = HostFacts(real_root=True, many_ids=True, soft_files=0)
 
     @property
     def engine_away(self) -> bool:
@@ -86,8 +91,10 @@ class DockerRuntime:
         self._tasks = TaskSet("docker")
         self._engine.open()
         try:
-            self.version = str((await self._engine.get("/version"))["Version"])
-            self._pause = await self.images.ensure_pause()
+            told = await self._engine.get("/version")
+            self.version = str(told["Version"])
+            self._facts = await asyncio.to_thread(learn_host, 0)
+            self._pause = await self.images.ensure_builtin(self._facts, str(told["Arch"]))
         except BaseException:
             await self._engine.close()
             raise
@@ -143,6 +150,7 @@ class DockerRuntime:
         pid_mode = f"container:{spec.target_container_id}" if spec.target_container_id else sandbox_pid_mode(sandbox)
         termination = await asyncio.to_thread(self._make_termination_log)
         body = translate.container_body(spec, sandbox, image, self._own, termination=termination, pid_mode=pid_mode)
+        self._fill_builtin(body, image.names, spec)
         try:
             return await self._create(body)
         except EngineFault as fault:
@@ -249,6 +257,15 @@ class DockerRuntime:
     async def reopen_log(self, container_id: str) -> None:
         if container_id in self._logs:
             self._logs[container_id][0].reopen()
+
+    def _fill_builtin(self, body: dict[str, Any], names: Sequence[str], spec: ContainerSpec) -> None:
+        """The built-in images are skeletons: the host's tools, and what the echo should say, are added here."""
+        if not {ECHO, HOST} & set(names):
+            return
+        body["HostConfig"]["Mounts"] += hosttools.mounts(self._facts)
+        if ECHO in names:
+            told = {"ports": ports(spec), "identity": identity(spec, self._own[labels.NODE])}
+            body["Env"].append(f"{hosttools.CONFIG_VARIABLE}={json.dumps(told)}")
 
     async def _create(self, body: dict[str, Any]) -> str:
         """POST /containers/create under a name of its own, by which a cancelled one is found and removed."""

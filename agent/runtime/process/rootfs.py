@@ -19,7 +19,7 @@ from minikube_py.linux.inroot import resolve
 from minikube_py.linux.mounts import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, bind, mount
 
 _PROGRAMS: Final = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt", "nix", "snap")
-_DIRECTORIES: Final = ("etc", "home", "media", "mnt", "proc", "root", "run", "srv", "sys", "tmp", "dev",
+DIRECTORIES: Final = ("etc", "home", "media", "mnt", "proc", "root", "run", "srv", "sys", "tmp", "dev",
                        "var/cache", "var/lib", "var/log", "var/tmp")  # fmt: skip
 _ETC_BINDS: Final = ("alternatives", "ca-certificates", "crypto-policies", "pki", "ssl", "java-17-openjdk", "terminfo")
 _ETC_COPIES: Final = ("passwd", "group", "ld.so.cache", "services", "protocols", "localtime", "os-release",
@@ -91,7 +91,7 @@ def build(config: ContainerConfig, directory: str, pod_directory: str, facts: Ho
 
 def _host_root(root: str, facts: HostFacts) -> None:
     mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1g")
-    for name in _DIRECTORIES:
+    for name in DIRECTORIES:
         os.makedirs(f"{root}/{name}")
     for name in ("tmp", "var/tmp"):
         os.chmod(f"{root}/{name}", 0o1777)

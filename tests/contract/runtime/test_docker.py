@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -231,6 +232,27 @@ async def test_nothing_is_left_when_all_is_removed(harness: Harness, api: Engine
     own = [f"{name}={value}" for name, value in harness.runtime._own.items()]  # type: ignore[attr-defined]
     assert await api.get("/containers/json", all=True, filters={"label": own}) == []
     assert list((harness.directory / "state" / "docker").iterdir()) == []
+
+
+async def test_the_built_in_images(harness: Harness) -> None:
+    pod = {"metadata": {"name": "web", "namespace": "shop"},
+           "spec": {"containers": [{"name": "app", "ports": [{"containerPort": 9376}]}]}}  # fmt: skip
+    sandbox = await harness.sandbox()
+    await harness.runtime.images.ensure("minik.local/echo", pull_policy="Always")
+    log = harness.directory / "log"
+    container = await harness.run((), sandbox=sandbox.id, image="minik.local/echo", pod=pod, log_path=log)
+    assert "listening on tcp 9376" in await harness.log(container, "listening")
+    reader, writer = await harness.runtime.port_forward(sandbox.id, 9376)
+    writer.write(b"GET /index.json HTTP/1.0\r\n\r\n")
+    told = json.loads((await reader.read()).partition(b"\r\n\r\n")[2])
+    writer.close()
+    assert (told["pod"], told["namespace"]) == ("web", "shop")
+    assert "MINIK_ECHO" not in told["env"]
+    assert "Read-only" in (await harness.output(container, "touch", "/usr/bin/x"))[2]
+    await harness.runtime.stop_container(container, grace_seconds=10)
+    assert (await harness.status(container)).exit_code == 0
+    shell = await harness.exited(await harness.run(("sh", "-c", "exit 3"), image="minik.local/host"))
+    assert shell.exit_code == 3
 
 
 async def test_archives_that_are_none(harness: Harness) -> None:
