@@ -21,6 +21,7 @@ class LazyGroup(click.Group):
         "wait": "minikube_py.cli.wait:wait",
         "exec": "minikube_py.cli.exec:exec_",
         "kubeconfig": "minikube_py.cli.kubeconfig:kubeconfig",
+        "service": "minikube_py.cli.service:service",
         "image": "minikube_py.cli.image:image",
         "dns": "minikube_py.cli.dns:dns",
         "logs": "minikube_py.cli.logs:logs",
