@@ -31,8 +31,6 @@ def node(name: str, labels: Object | None = None, *taints: Object) -> Object:
 
 
 def pod(name: str, on: str, *, revision: str = "new", ready: bool = True, phase: str = "Running", **meta: Any) -> Any:
-    name: str, on: str, *, revision: str = "new", ready: bool = True, phase: str = "Running", **meta: Any
-) -> Object:
     base = {"name": name, "uid": name, "labels": {"controller-revision-hash": revision}}
     return {
         "metadata": base | meta,
