@@ -27,7 +27,8 @@ ROUTE_TABLE = 1233
 _RULE_PRIORITY = 1233
 #: After destination NAT (-100), so that answers to masqueraded connections have their own addresses again.
 _PRIORITY = -50
-_TCP, _UDP = 6, 17
+#: TCP, UDP, and the ICMP errors about them, in which the kernel looks for the socket too.
+_PROTOCOLS = (6, 17, 1, 58)
 
 
 def enable(node_ips: Iterable[str]) -> bool:
@@ -60,7 +61,7 @@ def _mark_answers() -> None:
     transaction.add(nf.NEW_TABLE, nf.INET, nf.table_body(TABLE), nf.CREATE)
     chain = nf.chain_body(TABLE, "prerouting", ("filter", nf.PREROUTING, _PRIORITY))
     transaction.add(nf.NEW_CHAIN, nf.INET, chain, nf.CREATE)
-    for protocol in (_TCP, _UDP):
+    for protocol in _PROTOCOLS:
         rule = (
             ex.load_l4_protocol(ex.REGISTER),
             ex.equal(ex.REGISTER, bytes([protocol])),

@@ -12,6 +12,7 @@ import errno
 import socket
 
 from minikube_py.dataplane.model import Endpoint, Route
+from minikube_py.dataplane.userspace import unreachable
 from minikube_py.dataplane.userspace.engine import READING, Timer
 from minikube_py.dataplane.userspace.frontend import Services
 
@@ -50,6 +51,9 @@ class Flow:
             try:
                 data = self.sock.recv(_LARGEST)
             except BlockingIOError:
+                return
+            except ConnectionRefusedError:
+                frontend.refused(self)
                 return
             except OSError:
                 frontend.end(self)
@@ -106,6 +110,12 @@ class UdpFrontend:
         if self._flows.get(flow.client) is flow:
             del self._flows[flow.client]
             self._engine.close(flow.sock)
+
+    def refused(self, flow: Flow) -> None:
+        """The endpoint has no socket there: the client is told, and its next datagram starts another flow."""
+        self.end(flow)
+        if self._route is not None:
+            unreachable.tell(flow.client, self._route.frontend)
 
     def again(self, flow: Flow) -> None:
         """A busy flow goes on in the next turn, if it is still there by then."""

@@ -273,6 +273,13 @@ def test_udp_clients_move_when_their_endpoint_goes(rig: Rig) -> None:
         assert client.recv(100).startswith(b"c ")
 
 
+def test_udp_clients_are_told_when_the_endpoint_refuses(rig: Rig) -> None:
+    ends = [endpoint(PODS["c"][1], node="node-2")]
+    silent = [{"name": "", "protocol": "UDP", "port": 9999}]
+    rig.put(service("web", ports=[port(80, protocol="UDP")]), endpoint_slice("web", ends, ports=silent))
+    assert rig.ask("a", protocol="UDP")[0] == "refused"
+
+
 def test_udp_clients_that_came_too_early_are_served_later(rig: Rig) -> None:
     rig.put(service("web", ports=[port(80, protocol="UDP")]))
     with rig.lab.places["a"].run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client:
