@@ -32,7 +32,15 @@ def make_runtime(config: AgentConfig, clock: Clock) -> Runtime:
         return SimulatedRuntime(clock=clock)
     if config.runtime == "process":
         return _process_runtime(config, clock)
-    raise NotImplementedError(f"this agent has no {config.runtime!r} runtime")
+    from agent.runtime.docker.runtime import DockerRuntime
+
+    return DockerRuntime(
+        engine_socket=config.engine_socket,
+        state_dir=config.state_dir,
+        node_name=config.node_name,
+        cluster=config.cluster,
+        clock=clock,
+    )
 
 
 def _process_runtime(config: AgentConfig, clock: Clock) -> Runtime:

@@ -98,6 +98,8 @@ class AgentConfig(Model):
     machine_socket: Path | None = Field(
         default=None, description="where this node's fork server listens (process runtime)"
     )
+    engine_socket: Path = Field(default=Path("/var/run/docker.sock"), description="Docker engine (docker runtime)")
+    cluster: str = Field(default="minik", description="label minik.cluster of everything made in the engine")
     image_dir: Path = Field(description="root filesystems shared by all nodes of this machine")
     host_sockets: Path | None = Field(
         default=None, description="vendor of host-network sockets; absent where the agent owns its network"
