@@ -24,6 +24,7 @@ BOOKMARK_SECONDS = 60.0
 COMPACTION_SECONDS = 300.0
 #: Requests in flight get this long to end when the server stops. Watches are ended at once.
 DRAIN_SECONDS = 5.0
+HANDSHAKE_SECONDS = 10.0
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -65,7 +66,11 @@ class APIServer:
         loop = asyncio.get_running_loop()
         for listener in listening_sockets(self.config):
             self._urls.append(url_of(listener))
-            self._servers.append(await loop.create_server(self._http, sock=listener, ssl=context, backlog=BACKLOG))
+            self._servers.append(
+                await loop.create_server(
+                    self._http, sock=listener, ssl=context, backlog=BACKLOG, ssl_handshake_timeout=HANDSHAKE_SECONDS
+                )
+            )
         self._every("bookmark", BOOKMARK_SECONDS, self._store.bookmark)
         self._compact_later()
         _log.info("serving on %s", ", ".join(self._urls))

@@ -20,6 +20,7 @@ from apiserver.routes.catalog import Catalog, StoreReader
 from apiserver.routes.dispatch import Dispatcher
 from apiserver.routes.documents import Documents
 from apiserver.routes.health import Health
+from apiserver.routes.metrics import Metrics
 from apiserver.routes.patching import Patcher
 from apiserver.routes.resources import ResourceRoutes
 from apiserver.routes.reviews import Reviews
@@ -88,6 +89,7 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         public=Health(alive={"ping": lambda: ""}, ready={}).answer,
         documents=_documents(config, schema, table, security).answer,
         resources=dispatcher.serve,
+        metrics=Metrics(store, table),
     )
     return Assembly(api, boot, catalog, writer, streaming)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 
 import orjson
 from aiohttp import web
@@ -15,11 +16,16 @@ from apiserver.auth.identity import ANONYMOUS, Identity
 from apiserver.auth.impersonation import impersonated
 from apiserver.refusals import internal
 from apiserver.routes.connection import Connection, connection_of
+from apiserver.routes.metrics import Metrics, is_long_running
 from apiserver.routes.request import RequestInfo, parse_request
 from apiserver.routes.responses import Answer, send
-from minikube_py.api.errors import StatusError, Unauthorized
+from minikube_py.api.errors import StatusError, TooManyRequests, Unauthorized
 
 _log = logging.getLogger(__name__)
+
+#: Requests served at once, long-running ones apart (upstream's limits, added up).
+MOST_IN_FLIGHT = 600
+_TOO_MANY = "Too many requests, please try again later."
 
 _IMPERSONATE = "impersonate-"
 
@@ -40,7 +46,9 @@ class API:
         public: Document,
         documents: Document,
         resources: ResourceRoute,
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._authenticator = authenticator
         self._authorization = authorization
         self._public = public
@@ -49,8 +57,28 @@ class API:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; whatever goes wrong becomes a Status."""
+        info = parse_request(request.method, request.raw_path)
+        begin = perf_counter()
+        response = await self._within_limits(request, info)
+        self._metrics.observe(info, response.status, perf_counter() - begin)
+        return response
+
+    async def _within_limits(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
+        """Too many requests at once wait outside: a client that is told so comes back."""
+        if is_long_running(info):
+            return await self._answer(request, info)
+        if self._metrics.in_flight >= MOST_IN_FLIGHT:
+            self._metrics.dropped += 1
+            return await send(request, status_answer(TooManyRequests(_TOO_MANY, retry_after_seconds=1)))
+        self._metrics.in_flight += 1
         try:
-            return await self._route(request)
+            return await self._answer(request, info)
+        finally:
+            self._metrics.in_flight -= 1
+
+    async def _answer(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
+        try:
+            return await self._route(request, info)
         except StatusError as error:
             return await send(request, status_answer(error))
         except (asyncio.CancelledError, ConnectionError):
@@ -59,8 +87,7 @@ class API:
             _log.exception("%s %s failed", request.method, request.raw_path)
             return await send(request, status_answer(internal(f"{type(error).__name__}: {error}")))
 
-    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
-        info = parse_request(request.method, request.raw_path)
+    async def _route(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
         if not info.is_resource:
             answer = self._public(info, request)
             if answer is not None:
@@ -69,6 +96,8 @@ class API:
         self._authorization.check(user, info)
         if info.is_resource:
             return await self._resources(request, info, user)
+        if info.path == "/metrics":
+            return await send(request, self._metrics.answer())
         return await send(request, self._documents(info, request) or not_a_path())
 
     def _identity(self, request: web.BaseRequest) -> Identity:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from apiserver.routes.options import WriteOptions
 from apiserver.schema.schema import DELETE_OPTIONS, MEDIA_TYPES, Decoded, FieldValidation, Kind, Schema
-from minikube_py.api.errors import RequestEntityTooLarge, UnsupportedMediaType
+from minikube_py.api.errors import RequestEntityTooLarge, Timeout, UnsupportedMediaType
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
+#: A client that does not finish what it says is not waited for longer (upstream's request timeout).
+_BODY_SECONDS = 60.0
 #: The verdict on unknown fields where the client does not say.
 DEFAULT_VALIDATION = FieldValidation.WARN
 
 
 async def read_body(request: web.BaseRequest) -> bytes:
-    """The whole body. Raises RequestEntityTooLarge."""
+    """The whole body. Raises RequestEntityTooLarge, Timeout."""
     try:
-        return await request.read()
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise Timeout("the request body did not arrive in time") from None
     except web.HTTPRequestEntityTooLarge:
         raise RequestEntityTooLarge(f"Request entity too large: limit is {request.client_max_size}") from None
 

@@ -15,6 +15,8 @@ from aiohttp.web_protocol import RequestHandler
 
 #: As upstream limits request bodies.
 LARGEST_BODY = 3 * 1024 * 1024
+#: A connection without a request (or with half of one) is closed after this.
+IDLE_SECONDS = 300.0
 
 
 class Connection(RequestHandler):
@@ -55,7 +57,7 @@ class HTTPServer(web.Server):
         super().__init__(handler, handler_cancellation=True, request_factory=self._limited_request)
 
     def __call__(self) -> Connection:
-        return Connection(self, loop=self._loop, access_log=None, lingering_time=0.0)
+        return Connection(self, loop=self._loop, access_log=None, lingering_time=0.0, keepalive_timeout=IDLE_SECONDS)
 
     def _limited_request(
         self, message: Any, payload: Any, protocol: Any, writer: Any, task: asyncio.Task[None]

@@ -53,8 +53,9 @@ def response_head(status: int, content_type: bytes, framing: bytes, headers: Seq
 class Written:
     """Stands for a response that has been written already, so that aiohttp goes on to the next request."""
 
-    def __init__(self, *, keep_alive: bool) -> None:
+    def __init__(self, *, keep_alive: bool, status: int = 200) -> None:
         self.keep_alive = keep_alive
+        self.status = status
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Nothing is left to do."""
@@ -81,7 +82,7 @@ async def send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     connection = connection_of(request)
     if connection.writing_paused:
         await connection.drained()
-    return as_response(Written(keep_alive=keep_alive))
+    return as_response(Written(keep_alive=keep_alive, status=answer.status))
 
 
 def chunk(data: bytes) -> bytes:

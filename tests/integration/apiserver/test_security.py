@@ -184,3 +184,12 @@ async def test_reviews_answer_what_would_happen(server: Server) -> None:
     reply = await server.as_user("viewer")("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", own)
     assert reply.body["status"]["allowed"] is True
     assert (await server.admin("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {})).status == 422
+
+
+async def test_metrics_count_what_was_asked(server: Server) -> None:
+    await server.admin("GET", f"{DEFAULT}/pods")
+    await server.admin("GET", f"{DEFAULT}/pods/none")
+    text = (await server.admin("GET", "/metrics")).body
+    line = 'apiserver_request_total{verb="LIST",group="",resource="pods",subresource="",code="200"} 1'
+    assert line in text.splitlines()
+    assert 'apiserver_storage_objects{resource="namespaces"} 4' in text
