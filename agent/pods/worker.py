@@ -200,7 +200,12 @@ class PodWorker:
     def _must_end(self) -> bool:
         if self._removed or is_deleting(self.pod) or self.state.outcome is not None:
             return True
-        return self.stage in (Stage.STOPPING, Stage.STOPPED) or status_of(self.pod).get("phase") in TERMINAL_PHASES
+        return self.stage in (Stage.STOPPING, Stage.STOPPED) or self._is_over()
+
+    def _is_over(self) -> bool:
+        """Whether the pod's phase, as published or about to be, is one that no pod leaves."""
+        ours = self._services.statuses.get(self.state.uid) or {}
+        return ours.get("phase") in TERMINAL_PHASES or status_of(self.pod).get("phase") in TERMINAL_PHASES
 
     async def _synchronize(self) -> None:
         state, services = self.state, self._services

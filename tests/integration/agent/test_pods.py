@@ -369,3 +369,23 @@ async def appears(node: PodNode, name: str, *, other_than: str = "") -> Object:
             if pod["metadata"]["uid"] != other_than:
                 return pod
             await asyncio.sleep(0.005)
+
+
+async def test_when_the_machine_forgets_everything_only_what_may_restart_comes_back(
+    client: Client, tmp_path: Path
+) -> None:
+    runtime = SimulatedRuntime(clock=CLOCK)
+    async with running_node(client, runtime, tmp_path / "node", clock=CLOCK) as node:
+        await node.create({}, name="always")
+        await node.create({"restartPolicy": "Never"}, name="never")
+        for name in ("always", "never"):
+            await node.until(lambda pod: phase(pod) == "Running", name=name)
+        for box in await runtime.list_sandboxes():
+            await runtime.remove_sandbox(box.id)
+        failed = await node.until(lambda pod: phase(pod) == "Failed", name="never")
+        assert container(failed)["lastState"]["terminated"]["reason"] == "ContainerStatusUnknown"
+        pod = await node.until(
+            lambda pod: container(pod)["restartCount"] == 1 and phase(pod) == "Running", name="always"
+        )
+        assert pod["status"]["podIP"] == "10.244.0.2"
+        assert {one.name for one in await runtime.list_sandboxes()} == {"always"}
