@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from apiserver.registry.admissionregistration import policies, webhooks
 from apiserver.registry.apps import controllerrevision, daemonset, deployment, replicaset, statefulset
 from apiserver.registry.autoscaling import hpa
 from apiserver.registry.batch import cronjob, job
+from apiserver.registry.certificates import csr
 from apiserver.registry.coordination import lease
 from apiserver.registry.core import (
+    componentstatus,
     configmap,
     endpoints,
     event,
@@ -28,10 +31,12 @@ from apiserver.registry.core.pod import strategy as pod
 from apiserver.registry.core.service import strategy as service
 from apiserver.registry.core.service.allocators import ServiceAllocators
 from apiserver.registry.discovery import endpointslice
+from apiserver.registry.flowcontrol import flowschema, prioritylevel
 from apiserver.registry.networking import ingress, ingressclass, ipaddress, networkpolicy, servicecidr
 from apiserver.registry.node import runtimeclass
 from apiserver.registry.policy import poddisruptionbudget
 from apiserver.registry.rbac import role, rolebinding
+from apiserver.registry.resource import kinds as devices
 from apiserver.registry.scheduling import priorityclass
 from apiserver.registry.storage import classes, csi, volumeattachment
 from apiserver.registry.strategy import KindStrategy, Strategy
@@ -60,6 +65,7 @@ class Dependencies:
 Factory = Callable[[Resource], Strategy]
 
 _FACTORIES: Mapping[tuple[str, str], Factory] = {
+    ("", "ComponentStatus"): componentstatus.strategy,
     ("", "ConfigMap"): configmap.strategy,
     ("", "Endpoints"): endpoints.strategy,
     ("", "Event"): event.strategy,
@@ -74,6 +80,10 @@ _FACTORIES: Mapping[tuple[str, str], Factory] = {
     ("", "ResourceQuota"): resourcequota.strategy,
     ("", "Secret"): secret.strategy,
     ("", "ServiceAccount"): serviceaccount.strategy,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): webhooks.strategy,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): policies.strategy,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): policies.binding_strategy,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): webhooks.strategy,
     ("apps", "ControllerRevision"): controllerrevision.strategy,
     ("apps", "DaemonSet"): daemonset.strategy,
     ("apps", "Deployment"): deployment.strategy,
@@ -82,9 +92,12 @@ _FACTORIES: Mapping[tuple[str, str], Factory] = {
     ("autoscaling", "HorizontalPodAutoscaler"): hpa.strategy,
     ("batch", "CronJob"): cronjob.strategy,
     ("batch", "Job"): job.strategy,
+    ("certificates.k8s.io", "CertificateSigningRequest"): csr.strategy,
     ("coordination.k8s.io", "Lease"): lease.strategy,
     ("discovery.k8s.io", "EndpointSlice"): endpointslice.strategy,
     ("events.k8s.io", "Event"): event.strategy,
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): flowschema.strategy,
+    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): prioritylevel.strategy,
     ("networking.k8s.io", "Ingress"): ingress.strategy,
     ("networking.k8s.io", "IngressClass"): ingressclass.strategy,
     ("networking.k8s.io", "IPAddress"): ipaddress.strategy,
@@ -96,6 +109,10 @@ _FACTORIES: Mapping[tuple[str, str], Factory] = {
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): rolebinding.strategy,
     ("rbac.authorization.k8s.io", "Role"): role.strategy,
     ("rbac.authorization.k8s.io", "RoleBinding"): rolebinding.strategy,
+    ("resource.k8s.io", "DeviceClass"): devices.class_strategy,
+    ("resource.k8s.io", "ResourceClaim"): devices.claim_strategy,
+    ("resource.k8s.io", "ResourceClaimTemplate"): devices.template_strategy,
+    ("resource.k8s.io", "ResourceSlice"): devices.slice_strategy,
     ("scheduling.k8s.io", "PriorityClass"): priorityclass.strategy,
     ("storage.k8s.io", "CSIDriver"): csi.driver_strategy,
     ("storage.k8s.io", "CSINode"): csi.node_strategy,

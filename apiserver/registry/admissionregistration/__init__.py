@@ -1,0 +1,1 @@
+"""Webhooks and policies that have a say in writes."""

@@ -1,0 +1,1 @@
+"""Flow control: which requests share which seats."""
