@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -194,7 +193,7 @@ def _group_path(key: tuple[str, str]) -> str:
 
 
 def _named(value: Any, prefix: str) -> set[str]:
-    return set(re.findall(rf'"{re.escape(prefix)}([^"]+)"', json.dumps(value)))
+    return set(re.findall(rf'"{re.escape(prefix)}([^"]+)"', orjson.dumps(value).decode()))
 
 
 def _reachable(definitions: Definitions, wanted: set[str]) -> set[str]:
