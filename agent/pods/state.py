@@ -53,10 +53,15 @@ class PodState:
         return max(known, self._published(name)) + 1
 
     def _published(self, name: str) -> int:
+        """The newest attempt that the published status tells of.
+
+        Without a container id its restartCount is that of the attempt to come (a container that was lost counts one
+        more at once).
+        """
         status = status_of(self.pod)
         lists = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
         entries = [entry for key in lists for entry in status.get(key) or () if entry["name"] == name]
-        return next((int(entry["restartCount"]) for entry in entries if entry.get("containerID")), -1)
+        return next((int(entry["restartCount"]) - (not entry.get("containerID")) for entry in entries), -1)
 
     def forget_failures(self) -> None:
         """Drop the failures of containers that the pod no longer has."""

@@ -371,6 +371,20 @@ async def appears(node: PodNode, name: str, *, other_than: str = "") -> Object:
             await asyncio.sleep(0.005)
 
 
+async def test_restarts_are_counted_across_agents_and_machines(client: Client, tmp_path: Path) -> None:
+    runtime = SimulatedRuntime(clock=CLOCK)
+    for count in range(3):
+        async with running_node(client, runtime, tmp_path / "node", clock=CLOCK) as node:
+            if count == 0:
+                await node.create({})
+            await node.until(lambda pod, n=count: container(pod).get("restartCount") == n and phase(pod) == "Running")
+            for box in await runtime.list_sandboxes():
+                await runtime.remove_sandbox(box.id)
+            await node.until(
+                lambda pod, n=count: container(pod)["restartCount"] == n + 1 and container(pod)["state"].get("running")
+            )
+
+
 async def test_when_the_machine_forgets_everything_only_what_may_restart_comes_back(
     client: Client, tmp_path: Path
 ) -> None:
