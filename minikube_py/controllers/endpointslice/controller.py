@@ -9,6 +9,7 @@ import asyncio
 
 from minikube_py.api.errors import StatusError
 from minikube_py.api.meta import (
+    condition_is_true,
     is_deleting,
     key_of,
     labels_of,
@@ -33,6 +34,7 @@ from minikube_py.controllers.endpointslice.desired import (
     membership_changed,
 )
 from minikube_py.controllers.endpointslice.hints import apply_hints
+from minikube_py.controllers.endpointslice.topology import NoHints, apply_topology, wants_topology
 from minikube_py.controllers.podcontrol import namespace_is_terminating
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -64,6 +66,8 @@ class EndpointSliceController(Controller):
         ownership.index_by_node(self._pods)
         for informer in (self._services, self._pods):
             ownership.index_by_namespace(informer)
+        #: Why a Service has no topology hints, "" where it has them.
+        self._topology: dict[tuple[ObjectKey, str], str] = {}
         self._pods.subscribe(self._on_pod)
         self._nodes.subscribe(self._on_node)
 
@@ -86,11 +90,27 @@ class EndpointSliceController(Controller):
             existing = [entry for entry in own if entry.get("addressType") == family]
             desired = desired_endpoints(service, pods, lambda name: self._nodes.get("", name), family)
             blueprint = blueprint_for(service, family)
-            changes.extend(
-                slices.plan_family(existing, desired.by_ports, blueprint, lambda entry: _is_owned(entry, service))
-            )
+            planned = slices.plan_family(existing, desired.by_ports, blueprint, lambda entry: _is_owned(entry, service))
+            changes.extend(self._hinted(service, planned, family))
             incomplete = incomplete or desired.incomplete
-        return apply_hints(service, changes), incomplete
+        return changes, incomplete
+
+    def _hinted(self, service: Object, planned: slices.Changes, family: str) -> slices.Changes:
+        """With the hints that the Service asks for; says so when they become possible, or impossible."""
+        key = (key_of(service), family)
+        if not wants_topology(service):
+            self._topology.pop(key, None)
+            return apply_hints(service, planned)
+        try:
+            hinted, obstacle = apply_topology(planned, self._nodes.list()), ""
+        except NoHints as reason:
+            hinted, obstacle = apply_hints({}, planned), str(reason)
+        if self._topology.get(key) != obstacle:
+            self._topology[key] = obstacle
+            kind, verdict = ("Warning", "Disabled") if obstacle else ("Normal", "Enabled")
+            message = obstacle or "Topology Aware Hints has been enabled"
+            self.events.event(service, kind, f"TopologyAwareHints{verdict}", f"{message}, addressType: {family}")
+        return hinted
 
     async def _write(self, service: Object, changes: slices.Changes) -> None:
         try:
@@ -118,7 +138,11 @@ class EndpointSliceController(Controller):
                 self.queue.add(key_of(service))
 
     def _on_node(self, old: Object | None, new: Object | None) -> None:
-        """A node that comes, or moves to another zone, changes the endpoints on it."""
+        """A node that comes, or moves to another zone, changes the endpoints on it; any zone's CPU changes hints."""
+        if _weight(old) != _weight(new):
+            for service in self._services.list():
+                if wants_topology(service):
+                    self.queue.add(key_of(service))
         if new is None or (old is not None and labels_of(old).get(ZONE) == labels_of(new).get(ZONE)):
             return
         for pod in ownership.on_node(self._pods, name_of(new)):
@@ -143,6 +167,13 @@ def blueprint_for(service: Object, family: str) -> slices.Blueprint:
         "addressType": family,
     }
     return slices.Blueprint(empty, labels)
+
+
+def _weight(node: Object | None) -> tuple[object, ...]:
+    """What of a node counts for topology hints."""
+    status = (node or {}).get("status") or {}
+    ready = condition_is_true(status.get("conditions"), "Ready")
+    return labels_of(node or {}).get(ZONE), (status.get("allocatable") or {}).get("cpu"), ready
 
 
 def _is_served(service: Object) -> bool:
