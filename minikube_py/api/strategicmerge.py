@@ -146,7 +146,7 @@ def _directive_target(key: str, problem: str) -> str:
 
 
 def _delete_primitives(result: dict[str, Any], key: str, values: Any) -> None:
-    if key not in result or values is None:
+    if result.get(key) is None or values is None:
         return
     if not isinstance(values, list) or not isinstance(result[key], list):
         raise BadRequest(_BAD_PRIMITIVES)

@@ -96,6 +96,12 @@ class TestLists:
         patch = {"metadata": {"finalizers": ["c", "b"], "$deleteFromPrimitiveList/finalizers": ["a"]}}
         assert strategic(patcher, current, patch)["metadata"]["finalizers"] == ["c", "b"]
 
+    @pytest.mark.parametrize("finalizers", [{}, {"finalizers": None}])
+    def test_deleting_from_a_list_that_is_not_there(self, patcher: Patcher, finalizers: dict[str, Any]) -> None:
+        current = {"metadata": {"name": "p", **finalizers}}
+        patch = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}
+        assert strategic(patcher, current, patch)["metadata"] == {"name": "p"}
+
     def test_atomic_lists_are_replaced(self, patcher: Patcher) -> None:
         before = {"containers": [A | {"args": ["1", "2"]}], "tolerations": [{"key": "a"}]}
         patch = {"containers": [{"name": "a", "args": ["3"]}], "tolerations": [{"key": "b"}]}
