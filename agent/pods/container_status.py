@@ -90,7 +90,7 @@ def _base(container: Container, restarts: int, last_state: Entry) -> Entry:
         "started": False,
     }
     mounts = [_mount(mount) for mount in container.spec.get("volumeMounts") or ()]
-    return entry | ({"volumeMounts": mounts} if mounts else {}) | _resources(container)
+    return entry | ({"volumeMounts": mounts} if mounts else {}) | _resources(container.spec.get("resources") or {})
 
 
 def _mount(mount: Entry) -> Entry:
@@ -100,8 +100,7 @@ def _mount(mount: Entry) -> Entry:
     return shown
 
 
-def _resources(container: Container) -> Entry:
-    resources = container.spec.get("resources") or {}
+def _resources(resources: Entry) -> Entry:
     if not resources:
         return {"resources": {}}
     return {"resources": resources} | ({"allocatedResources": resources["requests"]} if "requests" in resources else {})
@@ -115,6 +114,10 @@ def _from_runtime(attempts: tuple[ContainerStatus, ...], container: Container, o
     entry["image"] = newest.image or entry["image"]
     entry["imageID"] = newest.image_id
     entry["containerID"] = ID_SCHEME + newest.id
+    if old is not None and old.get("containerID") == entry["containerID"] and "resources" in old:
+        # What the container was started with: the spec may have been resized since.
+        entry.pop("allocatedResources", None)
+        entry |= _resources(old["resources"] or {})
     return entry
 
 

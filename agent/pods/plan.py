@@ -63,8 +63,11 @@ class PodActions:
 _NOTHING = PodActions()
 
 
-def plan(pod: Object, seen: PodObservation, probes: Probes) -> PodActions:
-    """The next actions for a pod that is neither being deleted nor finished."""
+def plan(pod: Object, seen: PodObservation, probes: Probes, resized: frozenset[str] = frozenset()) -> PodActions:
+    """The next actions for a pod that is neither being deleted nor finished.
+
+    ``resized`` names the containers that have to be replaced to get the resources that the spec asks for.
+    """
     if seen.sandbox is None:
         return _plan_sandbox(pod, seen)
     ephemeral = tuple(one.name for one in ephemeral_containers(pod) if seen.latest(one.name) is None)
@@ -73,7 +76,7 @@ def plan(pod: Object, seen: PodObservation, probes: Probes) -> PodActions:
         return PodActions(kill_pod=True, start_ephemeral=ephemeral)
     if not progress.initialized:
         return PodActions(kill=progress.kill, start_ephemeral=ephemeral, start_init=progress.start)
-    return _plan_apps(pod, seen, probes, progress, ephemeral)
+    return _AppPlan(pod, seen, probes, resized).compute(progress, ephemeral)
 
 
 def should_start(container: Container, pod: Object, status: ContainerStatus | None) -> bool:
@@ -207,50 +210,61 @@ class _InitPlan:
         self._start.append(container.name)
 
 
-def _plan_apps(
-    pod: Object, seen: PodObservation, probes: Probes, progress: _InitProgress, ephemeral: tuple[str, ...]
-) -> PodActions:
-    start: list[str] = []
-    kill: list[Kill] = list(progress.kill)
-    keep = 0
-    for container in app_containers(pod):
-        status = seen.latest(container.name)
+class _AppPlan:
+    """What becomes of the main containers once the pod is initialized."""
+
+    def __init__(self, pod: Object, seen: PodObservation, probes: Probes, resized: frozenset[str]) -> None:
+        self._pod = pod
+        self._seen = seen
+        self._probes = probes
+        self._resized = resized
+        self._start: list[str] = []
+        self._kill: list[Kill] = []
+        self._kept = 0
+
+    def compute(self, progress: _InitProgress, ephemeral: tuple[str, ...]) -> PodActions:
+        for container in app_containers(self._pod):
+            self._decide(container, self._seen.latest(container.name))
+        over = self._kept == 0 and not self._start
+        return PodActions(
+            kill_pod=over,
+            kill=(*progress.kill, *self._kill),
+            start_ephemeral=ephemeral,
+            start_init=() if over else progress.start,
+            start=tuple(self._start),
+        )
+
+    def _decide(self, container: Container, status: ContainerStatus | None) -> None:
         if status is None or status.state is not ContainerState.RUNNING:
-            if should_start(container, pod, status):
-                start.append(container.name)
-            continue
-        doomed = _doomed(container, status, probes.get(status.id, initial_results(container)))
+            if should_start(container, self._pod, status):
+                self._start.append(container.name)
+            return
+        doomed = self._doomed(container, status)
         if doomed is None:
-            keep += 1
-            continue
+            self._kept += 1
+            return
         message, reason = doomed
-        if reason is KillReason.CHANGED or _restarts_after_probe(container, pod):
+        if reason is KillReason.CHANGED or _restarts_after_probe(container, self._pod):
             message += ", will be restarted"
-            start.append(container.name)
-        kill.append(Kill(status, message, reason))
-    over = keep == 0 and not start
-    return PodActions(
-        kill_pod=over,
-        kill=() if over and not kill else tuple(kill),
-        start_ephemeral=ephemeral,
-        start_init=() if over else progress.start,
-        start=tuple(start),
-    )
+            self._start.append(container.name)
+        self._kill.append(Kill(status, message, reason))
+
+    def _doomed(self, container: Container, status: ContainerStatus) -> tuple[str, KillReason] | None:
+        results = self._probes.get(status.id, initial_results(container))
+        if status.image and status.image != container.spec.get("image"):
+            return f"Container {container.name} definition changed", KillReason.CHANGED
+        if results.liveness is ProbeResult.FAILURE:
+            return f"Container {container.name} failed liveness probe", KillReason.LIVENESS
+        if results.startup is ProbeResult.FAILURE:
+            return f"Container {container.name} failed startup probe", KillReason.STARTUP
+        if container.name in self._resized:
+            return f"Container {container.name} resize requires restart", KillReason.CHANGED
+        return None
 
 
 def _restarts_after_probe(container: Container, pod: Object) -> bool:
     policy = container.restart_policy or restart_policy(pod)
     return policy != "Never"
-
-
-def _doomed(container: Container, status: ContainerStatus, results: ProbeResults) -> tuple[str, KillReason] | None:
-    if status.image and status.image != container.spec.get("image"):
-        return f"Container {container.name} definition changed", KillReason.CHANGED
-    if results.liveness is ProbeResult.FAILURE:
-        return f"Container {container.name} failed liveness probe", KillReason.LIVENESS
-    if results.startup is ProbeResult.FAILURE:
-        return f"Container {container.name} failed startup probe", KillReason.STARTUP
-    return None
 
 
 def initial_results(container: Container) -> ProbeResults:

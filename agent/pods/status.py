@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agent.pods.conditions import ConditionInput, foreign_conditions, pod_conditions
+from agent.pods.conditions import OWNED, ConditionInput, foreign_conditions, pod_conditions
 from agent.pods.container_status import StatusInput, container_statuses
 from agent.pods.model import TERMINAL_PHASES, is_host_network, status_of
 from agent.pods.phase import compute_phase
 from agent.pods.plan import has_initialized
 from agent.pods.qos import qos_class
+from agent.pods.resize import resize_condition
 from minikube_py.api.meta import format_time, metadata
 from minikube_py.api.types import Object
 
@@ -46,7 +47,9 @@ def generate_status(given: StatusInput, facts: StatusFacts) -> Object:
     status: dict[str, Any] = {
         "phase": phase,
         "conditions": pod_conditions(
-            ConditionInput(pod, counted, phase, _sandbox_ready(given), foreign_conditions(pod)),
+            ConditionInput(
+                pod, counted, phase, _sandbox_ready(given), foreign_conditions(pod), resize_condition(pod, lists)
+            ),
             previous.get("conditions") or (),
             facts.now,
         ),
@@ -121,7 +124,7 @@ def _replacement(key: str, value: Any) -> Any:
     return value
 
 
-def _condition_patch(old: Iterable[dict[str, Any]], new: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _condition_patch(old: Iterable[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     before = {condition["type"]: condition for condition in old}
     changed = []
     for condition in new:
@@ -130,4 +133,5 @@ def _condition_patch(old: Iterable[dict[str, Any]], new: Iterable[dict[str, Any]
             continue
         gone = {key: None for key in (known or {}) if key not in condition}
         changed.append(gone | condition)
-    return changed
+    over = (before.keys() & set(OWNED)) - {condition["type"] for condition in new}
+    return [*changed, *({"$patch": "delete", "type": kind} for kind in sorted(over))]

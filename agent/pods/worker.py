@@ -31,6 +31,7 @@ from agent.pods.plan import plan
 from agent.pods.probes.check import Answer
 from agent.pods.probes.manager import PodProbes
 from agent.pods.probes.prober import ProbeKind
+from agent.pods.resize import restarts_for_resize
 from agent.pods.services import PodServices
 from agent.pods.state import PodState
 from agent.pods.status import Outcome, StatusFacts, generate_status
@@ -213,7 +214,8 @@ class PodWorker:
             return
         seen = services.view.get(state.uid)
         state.forget_failures()
-        actions = plan(state.pod, seen, self._probes.results())
+        resized = restarts_for_resize(state.pod, services.statuses.get(state.uid))
+        actions = plan(state.pod, seen, self._probes.results(), resized)
         if actions.kill_pod and not actions.create_sandbox:
             self.stage = Stage.STOPPING
             return
