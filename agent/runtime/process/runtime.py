@@ -148,10 +148,10 @@ class ProcessRuntime:
             raise RuntimeFault("RunContainerError", fault.message) from fault
 
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
-        exited = self._exit_of(container_id)
         stop_signal = await self._stop_signal(container_id)
         if not (await self._signal(container_id, stop_signal)):
             return
+        exited = self._exit_of(container_id)
         await self._wait(exited, grace_seconds)
         while not exited.is_set() and await self._signal(container_id, 9):
             await exited.wait()

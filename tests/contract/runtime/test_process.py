@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from harness import FOREVER, TIMEOUT, Harness, collect
 
 from agent.runtime.protocol import ContainerState, Mount, Resources, RuntimeFault, SecurityContext
+from minikube_py.linux.namespaces import in_netns
 
 #: A loop of the shell that stays until it is stopped, and a line when its trap is set.
 SHELL = ("sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done")
@@ -230,6 +232,43 @@ async def test_the_echo_answers_on_declared_ports(harness: Harness) -> None:
     assert b"pod=web" in greeting
     assert "listening on tcp 9376" in await harness.log(container, '"GET /x?y=1" 200')
     assert rest == b"\x00binary"
+
+
+async def test_the_echo_answers_datagrams(harness: Harness) -> None:
+    sandbox = await harness.sandbox()
+    pod = {"metadata": {"name": "dns"}, "spec": {"containers": [
+        {"name": "app", "ports": [{"containerPort": 53, "protocol": "UDP"}]}]}}  # fmt: skip
+    await harness.run(sandbox=sandbox.id, pod=pod)
+    netns = os.open(sandbox.netns_path, os.O_RDONLY)
+    with in_netns(netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client:
+        os.close(netns)
+        client.settimeout(TIMEOUT)
+        for payload in (b"", b"question", b"x" * 9000):
+            client.sendto(payload, ("127.0.0.1", 53))
+            answer = await asyncio.to_thread(client.recv, 65536)
+            greeting, _, rest = answer.partition(b"\n")
+            assert b"udp pod=dns" in greeting
+            assert rest == payload
+
+
+async def test_host_networking_is_the_nodes(harness: Harness) -> None:
+    sandbox = await harness.sandbox(host_network=True, hostname="node-1")
+    assert sandbox.netns_path == ""
+    own = await harness.run(SHELL)
+    shared = await harness.run(SHELL, sandbox=sandbox.id)
+    pid = harness.runtime._client.machine_pid  # type: ignore[attr-defined]
+    node = os.readlink(f"/proc/{pid}/ns/net")
+    assert (await harness.output(shared, "readlink", "/proc/self/ns/net"))[1].strip() == node
+    assert (await harness.output(own, "readlink", "/proc/self/ns/net"))[1].strip() != node
+    assert (await harness.output(shared, "hostname"))[1] == "node-1\n"
+
+
+async def test_host_pid_shows_the_node(harness: Harness) -> None:
+    sandbox = await harness.sandbox(host_pid=True)
+    container = await harness.run(SHELL, sandbox=sandbox.id)
+    assert "minik-machine" in (await harness.output(container, "cat", "/proc/1/comm"))[1]
+    await harness.runtime.stop_container(container, grace_seconds=10)
+    assert (await harness.status(container)).exit_code == 0
 
 
 async def test_port_forward_refuses_what_nobody_listens_on(harness: Harness) -> None:
