@@ -23,6 +23,10 @@ WORLD = "198.51.100.2"
 GATEWAY = "169.254.1.1"
 SERVER_PORT = 8080
 PODS = {"a": ("node-1", "10.244.0.2"), "b": ("node-1", "10.244.0.3"), "c": ("node-2", "10.244.1.2")}
+#: The same places in IPv6.
+WORLD6, GATEWAY6, FABRIC6 = "fd00:51::2", "fd00:169::1", "fd00:230::1"
+PODS6 = {"a": "fd00:10::2", "b": "fd00:10::3", "c": "fd00:10:0:1::2"}
+NODES6 = {"node-1": ("fd00:230::11", "fd00:10::/64"), "node-2": ("fd00:230::12", "fd00:10:0:1::/64")}
 NODES = {"node-1": ("192.168.230.11", "10.244.0.0/24"), "node-2": ("192.168.230.12", "10.244.1.0/24")}
 
 
@@ -50,6 +54,8 @@ class Namespace:
         for name in ("ip_forward", "conf/all/rp_filter", "conf/default/rp_filter", "icmp_ratelimit"):
             with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
                 file.write("1" if name == "ip_forward" else "0")
+        with open("/proc/sys/net/ipv6/conf/all/forwarding", "w") as file:
+            file.write("1")
 
 
 class LoopThread:
@@ -112,28 +118,39 @@ class Lab:
         with fabric.netlink() as net:
             net.link_add_veth("world", "eth0", self.places["world"].fd)
             net.addr_add("world", "198.51.100.1/24")
+            net.addr_add("world", "fd00:51::1/64")
         self._uplink("world", WORLD + "/24", "198.51.100.1")
+        self._uplink("world", WORLD6 + "/64", "fd00:51::1")
         for number, (node, (ip, cidr)) in enumerate(NODES.items()):
             with fabric.netlink() as net:
                 net.link_add_veth(f"n{number}", "eth0", self.places[node].fd)
                 net.addr_add(f"n{number}", "192.168.230.1/32")
                 net.route_add(ip + "/32", dev=f"n{number}")
                 net.route_add(cidr, via=ip, dev=f"n{number}", onlink=True)
+                ip6, cidr6 = NODES6[node]
+                net.addr_add(f"n{number}", FABRIC6 + "/128")
+                net.route_add(ip6 + "/128", dev=f"n{number}")
+                net.route_add(cidr6, via=ip6, dev=f"n{number}", onlink=True)
             self._uplink(node, ip + "/32", "192.168.230.1")
+            self._uplink(node, ip6 + "/128", FABRIC6)
             with self.places[node].netlink() as net:
                 net.route_local("10.96.0.0/16")
+                net.route_local("fd00:96::/112")
         for pod, (node, ip) in PODS.items():
             with self.places[node].netlink() as net:
                 net.link_add_veth(f"v{pod}", "eth0", self.places[pod].fd)
                 net.addr_add(f"v{pod}", GATEWAY + "/32", scope=253)
                 net.route_add(ip + "/32", dev=f"v{pod}")
+                net.addr_add(f"v{pod}", GATEWAY6 + "/128")
+                net.route_add(PODS6[pod] + "/128", dev=f"v{pod}")
             self._uplink(pod, ip + "/32", GATEWAY)
+            self._uplink(pod, PODS6[pod] + "/128", GATEWAY6)
 
     def _uplink(self, name: str, cidr: str, via: str) -> None:
         with self.places[name].netlink() as net:
             net.link_up("eth0")
             net.addr_add("eth0", cidr)
-            net.route_add("0.0.0.0/0", via=via, dev="eth0", onlink=True)
+            net.route_add("default", via=via, dev="eth0", onlink=True)
 
 
 class _Servers:
@@ -159,19 +176,26 @@ class _Servers:
             while not self._stop.is_set():
                 with contextlib.suppress(TimeoutError, OSError):
                     client, peer = sock.accept()
-                    threading.Thread(target=_talk, args=(client, f"{name} {peer[0]}\n".encode())).start()
+                    threading.Thread(
+                        target=_talk, args=(client, f"{name} {peer[0].removeprefix('::ffff:')}\n".encode())
+                    ).start()
 
     def _serve_udp(self, name: str, sock: socket.socket) -> None:
         with sock:
             while not self._stop.is_set():
                 with contextlib.suppress(TimeoutError, OSError):
                     _, peer = sock.recvfrom(2000)
-                    sock.sendto(f"{name} {peer[0]}\n".encode(), peer)
+                    sock.sendto(_greeting(name, peer[0]), peer)
+
+
+def _greeting(name: str, client: str) -> bytes:
+    return f"{name} {client.removeprefix('::ffff:')}\n".encode()
 
 
 def _bound(kind: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, kind)
-    sock.bind(("0.0.0.0", SERVER_PORT))
+    sock = socket.socket(socket.AF_INET6, kind)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.bind(("::", SERVER_PORT))
     sock.settimeout(0.05)
     if kind == socket.SOCK_STREAM:
         sock.listen(64)
@@ -199,7 +223,7 @@ def _ask_tcp(ip: str, port: int, timeout: float) -> tuple[str, str]:
 
 
 def _ask_udp(ip: str, port: int, timeout: float) -> tuple[str, str]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(timeout)
         try:
             sock.connect((ip, port))

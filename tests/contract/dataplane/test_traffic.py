@@ -28,24 +28,37 @@ from minikube_py.dataplane.userspace.build import UserspaceDataPlane
 from minikube_py.dataplane.userspace.clients import Clients
 from minikube_py.linux.netlink import Netlink
 from minikube_py.linux.rtmessages import attributes, text
-from tests.support.netlab import NODES, PODS, SERVER_PORT, WORLD, Lab, LoopThread
+from tests.support.netlab import (
+    GATEWAY,
+    GATEWAY6,
+    NODES,
+    NODES6,
+    PODS,
+    PODS6,
+    SERVER_PORT,
+    WORLD,
+    WORLD6,
+    Lab,
+    LoopThread,
+)
 from tests.support.services import endpoint, endpoint_slice, port, service
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root (or unshare -Ur)")]
 
 NODE_IP = NODES["node-1"][0]
-VIP = "10.96.0.50"
+NODE_IPS = (NODE_IP, NODES6["node-1"][0])
+VIP, VIP6 = "10.96.0.50", "fd00:96::50"
 NODE_PORT = 30007
 
 
 def userspace(clients: Clients) -> DataPlane:
     return UserspaceDataPlane(
-        clients=clients, host_sockets=None, clock=SystemClock(), keep_sources=True, node_ips=(NODE_IP,)
+        clients=clients, host_sockets=None, clock=SystemClock(), keep_sources=True, node_ips=NODE_IPS
     )
 
 
 def nftables(clients: Clients) -> DataPlane:
-    return NftablesDataPlane(clients=clients, node_ips=(NODE_IP,), beside=userspace(clients))
+    return NftablesDataPlane(clients=clients, node_ips=NODE_IPS, beside=userspace(clients))
 
 
 PLANES: dict[str, Callable[[Clients], DataPlane]] = {"userspace": userspace, "nftables": nftables}
@@ -56,9 +69,11 @@ class Rig:
 
     def __init__(self, lab: Lab, loop: LoopThread, make: Callable[[Clients], DataPlane]) -> None:
         self.lab, self._loop = lab, loop
-        own = (NODE_IP, "127.0.0.0/8", "169.254.1.1", "10.96.0.0/16")
-        self.plane: DataPlane = loop.run(lambda: make(Clients(pod_cidrs=["10.244.0.0/16"], node_addresses=own)))
-        self._table = RoutingTable(Node("node-1", (NODE_IP, "127.0.0.1")))
+        own = (*NODE_IPS, "127.0.0.0/8", GATEWAY, GATEWAY6, "10.96.0.0/16", "fd00:96::/112")
+        self.plane: DataPlane = loop.run(
+            lambda: make(Clients(pod_cidrs=["10.244.0.0/16", "fd00:10::/56"], node_addresses=own))
+        )
+        self._table = RoutingTable(Node("node-1", (*NODE_IPS, "127.0.0.1")))
         loop.run(self.plane.start)
 
     def put(self, *objects: Object) -> None:
@@ -323,3 +338,28 @@ def test_a_long_churn_leaves_no_element_chain_or_number(rig: Rig) -> None:
     for name in names:
         rig.remove(service(name))
     assert rig.leftovers() == []
+
+
+def pods6(*names: str, protocol: str) -> Object:
+    ends = [endpoint(PODS6[name], node=PODS[name][0]) for name in names]
+    ports = [{"name": "", "protocol": protocol, "port": SERVER_PORT}]
+    return endpoint_slice("web", ends, name="web-6", ports=ports, family="IPv6")
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_the_same_in_ipv6(rig: Rig, protocol: str) -> None:
+    spec = {"type": "NodePort", "clusterIPs": [VIP, VIP6], "ports": [port(80, protocol=protocol, node_port=NODE_PORT)]}
+    rig.put(service("web", **spec), pods("b", protocol=protocol), pods6("c", protocol=protocol))
+    node = NODE_IPS[1]
+    assert rig.ask("a", VIP6, protocol=protocol) == ("c", PODS6["a"])
+    assert rig.ask("a", VIP, protocol=protocol) == ("b", PODS["a"][1])
+    assert rig.ask("node-1", VIP6, protocol=protocol) == ("c", node)
+    assert rig.ask("world", node, NODE_PORT, protocol=protocol) == ("c", node)
+    rig.put(service("web", **spec, externalTrafficPolicy="Local"))
+    assert rig.ask("world", node, NODE_PORT, protocol=protocol)[0] == "timeout"
+    rig.put(pods6("b", protocol=protocol))
+    assert rig.ask("world", node, NODE_PORT, protocol=protocol) == ("b", WORLD6)
+    rig.put(pods6("a", protocol=protocol))
+    assert rig.ask("a", VIP6, protocol=protocol)[0] == "a"
+    rig.put(pods6(protocol=protocol))
+    assert rig.ask("a", VIP6, protocol=protocol)[0] == "refused"
