@@ -164,13 +164,15 @@ class KindStrategy:
 
     ``validate`` checks the whole object but its metadata, at creation and (unless ``validate_change`` says otherwise)
     at updates; ``validate_change`` adds what only updates must keep. ``generation_fields`` are the fields whose change
-    bumps metadata.generation, () for kinds that have none.
+    bumps metadata.generation, () for kinds that have none. ``new_status`` makes the status of a new object: the
+    zeros that its kind always shows.
     """
 
     resource: Resource
     name_rule: NameRule = subdomain_name
     defaulter: Defaulter = nothing
     has_status: bool = False
+    new_status: Callable[[], Object] = dict
     generation_fields: tuple[str, ...] = ()
     prepare_new: Preparer = nothing
     prepare_change: UpdatePreparer = nothing
@@ -195,7 +197,7 @@ class KindStrategy:
         """See ``Strategy``."""
         start_system_fields(obj, ctx, generation=bool(self.generation_fields))
         if self.has_status:
-            obj["status"] = {}
+            obj["status"] = self.new_status()
         self.prepare_new(obj, ctx)
 
     def validate_create(self, obj: Object, ctx: RequestContext) -> Errors:

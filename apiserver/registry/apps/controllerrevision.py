@@ -45,7 +45,12 @@ def _cells(revision: Object, now: datetime) -> list[Any]:
 
 def strategy(resource: Resource) -> KindStrategy:
     """ControllerRevisions."""
-    columns = (NAME, Column("Controller", description="Whose template it is."), Column("Revision"), AGE)
+    columns = (
+        NAME,
+        Column("Controller", description="Whose template it is."),
+        Column("Revision", description="Its number among the revisions of its workload."),
+        AGE,
+    )
     return KindStrategy(
         resource=resource,
         validate=_validate,

@@ -42,6 +42,8 @@ _COUNTS = (
     "updatedNumberScheduled", "numberAvailable", "numberUnavailable", "collisionCount",
 )  # fmt: skip
 
+_ALWAYS_SHOWN = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
+
 
 def _default(daemon_set: Object) -> None:
     spec = daemon_set.setdefault("spec", {})
@@ -150,6 +152,7 @@ def strategy(resource: Resource) -> KindStrategy:
         resource=resource,
         defaulter=_default,
         has_status=True,
+        new_status=lambda: dict.fromkeys(_ALWAYS_SHOWN, 0),
         generation_fields=("spec",),
         validate=_validate,
         validate_change=_validate_change,

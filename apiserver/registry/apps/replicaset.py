@@ -90,6 +90,7 @@ def strategy(resource: Resource) -> KindStrategy:
         resource=resource,
         defaulter=_default,
         has_status=True,
+        new_status=lambda: {"replicas": 0},
         generation_fields=("spec",),
         validate=_validate,
         validate_change=_validate_change,

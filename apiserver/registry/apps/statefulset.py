@@ -171,6 +171,7 @@ def strategy(resource: Resource) -> KindStrategy:
         name_rule=names.label_name,
         defaulter=_default,
         has_status=True,
+        new_status=lambda: {"replicas": 0, "availableReplicas": 0},
         generation_fields=("spec",),
         validate=_validate,
         validate_new=_validate_new,

@@ -111,6 +111,7 @@ def strategy(resource: Resource) -> KindStrategy:
         resource=resource,
         defaulter=_default,
         has_status=True,
+        new_status=lambda: {"desiredReplicas": 0, "currentMetrics": None},
         generation_fields=("spec",),
         validate_new=_validate,
         validate_change=_validate_change,

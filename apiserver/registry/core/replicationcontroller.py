@@ -102,6 +102,7 @@ def strategy(resource: Resource) -> KindStrategy:
         resource=resource,
         defaulter=_default,
         has_status=True,
+        new_status=lambda: {"replicas": 0},
         generation_fields=("spec",),
         validate=_validate,
         subresources={"status": UpdateRules(prepare=keep_all_but_status, validate=_validate_status)},

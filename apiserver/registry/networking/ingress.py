@@ -162,6 +162,7 @@ def strategy(resource: Resource) -> KindStrategy:
     return KindStrategy(
         resource=resource,
         has_status=True,
+        new_status=lambda: {"loadBalancer": {}},
         generation_fields=("spec",),
         validate=_validate,
         validate_new=_validate_new,

@@ -62,6 +62,7 @@ def strategy(resource: Resource) -> KindStrategy:
     return KindStrategy(
         resource=resource,
         has_status=True,
+        new_status=lambda: dict.fromkeys(_COUNTS, 0),
         generation_fields=("spec",),
         validate=_validate,
         subresources={"status": UpdateRules(prepare=keep_all_but_status, validate=_validate_status)},

@@ -75,6 +75,7 @@ def strategy(resource: Resource) -> KindStrategy:
     return KindStrategy(
         resource=resource,
         has_status=True,
+        new_status=lambda: {"attached": False},
         validate=_validate,
         validate_change=_validate_change,
         table=_TABLE,

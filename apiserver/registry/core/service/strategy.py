@@ -60,7 +60,6 @@ def strategy(resource: Resource, allocators: ServiceAllocators) -> KindStrategy:
     """Services of one API server."""
 
     def prepare_new(service: Object, _ctx: RequestContext) -> None:
-        service["status"] = {"loadBalancer": {}}
         allocate_new(service, allocators)
 
     def prepare_change(new: Object, old: Object, _ctx: RequestContext) -> None:
@@ -72,6 +71,7 @@ def strategy(resource: Resource, allocators: ServiceAllocators) -> KindStrategy:
         name_rule=label_name,
         defaulter=default_service,
         has_status=True,
+        new_status=lambda: {"loadBalancer": {}},
         prepare_new=prepare_new,
         prepare_change=prepare_change,
         validate=validate_service,

@@ -9,6 +9,13 @@ import pytest
 from minikube_py.api.resources import DAEMONSETS, DEPLOYMENTS, REPLICASETS, STATEFULSETS, Resource
 
 Object = dict[str, Any]
+NEW_STATUS = {
+    "ReplicaSet": {"replicas": 0},
+    "StatefulSet": {"replicas": 0, "availableReplicas": 0},
+    "DaemonSet": {
+        "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
+    },
+}  # fmt: skip
 WORKLOADS = (DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS)
 
 
@@ -22,7 +29,7 @@ def test_templates_are_defaulted_and_status_is_dropped(registry: Any, resource: 
     created = registry.create(resource, _workload() | {"status": {"replicas": 7}})
     assert created["spec"]["template"]["spec"]["dnsPolicy"] == "ClusterFirst"
     assert "enableServiceLinks" not in created["spec"]["template"]["spec"]
-    assert created["status"] == {} and created["metadata"]["generation"] == 1
+    assert created["status"] == NEW_STATUS.get(resource.kind, {}) and created["metadata"]["generation"] == 1
 
 
 @pytest.mark.parametrize(

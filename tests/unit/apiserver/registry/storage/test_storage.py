@@ -78,7 +78,7 @@ def test_csi_drivers(registry: Any) -> None:
 def test_volume_attachments(registry: Any) -> None:
     spec = {"attacher": "a.example", "nodeName": "n", "source": {"persistentVolumeName": "pv"}}
     attachment = registry.create(VOLUMEATTACHMENTS, _named(spec=spec, status={"attached": True}))
-    assert attachment["status"] == {}
+    assert attachment["status"] == {"attached": False}
     assert list(registry.cells(VOLUMEATTACHMENTS, attachment).values()) == ["x", "a.example", "pv", "n", False, "0s"]
     (refused,) = registry.update_refused(VOLUMEATTACHMENTS, attachment | {"spec": spec | {"nodeName": "m"}}, attachment)
     assert refused.startswith("spec: Invalid value: ") and refused.endswith(": field is immutable")
