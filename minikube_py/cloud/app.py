@@ -154,7 +154,7 @@ class CloudProvider:
         try:
             (await self._host_sockets.listen_tcp(_PROBE_ADDRESS, LOWER_PORTS - 1)).close()
         except OSError as error:
-            return error.errno not in (errno.EACCES, errno.EPERM)
+            return error.errno == errno.EADDRINUSE
         return True
 
 

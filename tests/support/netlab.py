@@ -54,8 +54,9 @@ class Namespace:
         for name in ("ip_forward", "conf/all/rp_filter", "conf/default/rp_filter", "icmp_ratelimit"):
             with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
                 file.write("1" if name == "ip_forward" else "0")
-        with open("/proc/sys/net/ipv6/conf/all/forwarding", "w") as file:
-            file.write("1")
+        for name, value in (("all/forwarding", "1"), ("all/accept_dad", "0"), ("default/accept_dad", "0")):
+            with open(f"/proc/sys/net/ipv6/conf/{name}", "w") as file:
+                file.write(value)
 
 
 class LoopThread:
