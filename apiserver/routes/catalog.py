@@ -9,6 +9,7 @@ from apiserver.registry.catalog import Dependencies, strategy_for
 from apiserver.registry.strategy import Strategy
 from apiserver.routes.conversion import conversion_of
 from apiserver.routes.served import Served
+from apiserver.store.objects import StoredObject
 from apiserver.store.store import Store
 from minikube_py.api.resources import Resource, ResourceTable
 from minikube_py.api.types import Object
@@ -65,6 +66,9 @@ class StoreReader:
         stored = self._store.collection(resource).get(namespace, name)
         if stored is None:
             return None
+        return self._shared(resource, stored)
+
+    def _shared(self, resource: Resource, stored: StoredObject) -> Object:
         key = (resource.group, resource.plural, stored.key)
         known = self._parsed.get(key)
         if known is None or known[0] != stored.revision:
@@ -76,5 +80,4 @@ class StoreReader:
 
     def list(self, resource: Resource, namespace: str = "") -> Iterable[Object]:
         """See ``registry.context.Reader``."""
-        kind = {"kind": resource.kind, "apiVersion": resource.api_version}
-        return [kind | stored.load() for stored in self._store.collection(resource).everything(namespace)]
+        return [self._shared(resource, stored) for stored in self._store.collection(resource).everything(namespace)]

@@ -20,6 +20,9 @@ from minikube_py.api.resources import Resource
 #: Gives the JSON of an object without kind and apiVersion, in the version asked for.
 View = Callable[[StoredObject], bytes]
 
+_NO_COLUMNS = b'"columnDefinitions":null'
+_HEADLESS = b'"metadata":%b,' + _NO_COLUMNS + b',"rows":['
+
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
@@ -44,6 +47,10 @@ class WireForm(Protocol):
 
     def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
         """A BOOKMARK event; ``initial_end`` marks the end of a streaming list (KEP-3157)."""
+        ...
+
+    def opening(self, events: bytes) -> bytes:
+        """The first events of a watch, which may have to say more than those that follow."""
         ...
 
 
@@ -96,6 +103,9 @@ class PlainForm:
         body = orjson.dumps({"metadata": _bookmark_metadata(revision, initial_end)})
         return encode_event("BOOKMARK", self._prefix + body[1:])
 
+    def opening(self, events: bytes) -> bytes:
+        return events
+
 
 @dataclass(frozen=True, slots=True)
 class PartialForm:
@@ -123,6 +133,9 @@ class PartialForm:
     def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
         body = orjson.dumps({"metadata": _bookmark_metadata(revision, initial_end)})
         return encode_event("BOOKMARK", type_prefix("PartialObjectMetadata", self._api_version) + body[1:])
+
+    def opening(self, events: bytes) -> bytes:
+        return events
 
 
 def partial_object(stored: StoredObject, api_version: str) -> bytes:
@@ -168,7 +181,12 @@ class TableForm:
         return self._prefix + b'"metadata":%b,"columnDefinitions":%b,"rows":[' % (metadata, self._columns)
 
     def event(self, kind: EventType, stored: StoredObject) -> bytes:
-        return encode_event(kind, self.object(stored))
+        head = self._prefix + _HEADLESS % orjson.dumps({"resourceVersion": str(stored.revision)})
+        return encode_event(kind, head + self.item(stored) + b"]}")
+
+    def opening(self, events: bytes) -> bytes:
+        """Only the first event of a watch describes the columns."""
+        return events.replace(_NO_COLUMNS, b'"columnDefinitions":' + self._columns, 1)
 
     def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
         """A Table without rows cannot carry the annotation: it goes into a row's object, as upstream's does."""
@@ -177,5 +195,5 @@ class TableForm:
         if self.include != "Object":
             holder = ("PartialObjectMetadata", f"meta.k8s.io/{self.version}")
         row = {"cells": [], "object": {"kind": holder[0], "apiVersion": holder[1], "metadata": metadata}}
-        head = self.list_head(orjson.dumps({"resourceVersion": str(revision)}))
+        head = self._prefix + _HEADLESS % orjson.dumps({"resourceVersion": str(revision)})
         return encode_event("BOOKMARK", head + orjson.dumps(row) + b"]}")

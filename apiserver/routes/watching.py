@@ -38,8 +38,9 @@ SLICE_EVENTS = 100
 class WatchStream:
     """A watcher that writes to an HTTP response. Delivery never waits; a client too far behind is cut off."""
 
-    def __init__(self, stream: ChunkedStream, *, wants_bookmarks: bool) -> None:
+    def __init__(self, stream: ChunkedStream, form: WireForm, *, wants_bookmarks: bool) -> None:
         self.wants_bookmarks = wants_bookmarks
+        self._form: WireForm | None = form
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stream = stream
         self._backlog: list[bytes] | None = []
@@ -68,9 +69,15 @@ class WatchStream:
 
     def _write(self, chunk: bytes) -> None:
         try:
-            self._stream.write(chunk)
+            self.emit(chunk)
         except ConnectionResetError as error:
             self._fail(error)
+
+    def emit(self, chunk: bytes) -> None:
+        """Write events; the very first ones open the stream. Raises ConnectionResetError."""
+        if self._form is not None:
+            chunk, self._form = self._form.opening(chunk), None
+        self._stream.write(chunk)
 
     def _fail(self, error: ConnectionResetError) -> None:
         if not self.ended.done():
@@ -123,11 +130,11 @@ class WatchRoute:
             begin = plan_watch(collection, selection, form, options, self._store.revision)
         except Gone as error:
             return await _refuse(stream, error)
-        watcher = WatchStream(stream, wants_bookmarks=options.allow_bookmarks)
+        watcher = WatchStream(stream, form, wants_bookmarks=options.allow_bookmarks)
         collection.feeds.join(selection, form, watcher)
         timer = self._clock.call_later(_seconds(options), watcher.end)
         try:
-            await _write_beginning(stream, form, begin)
+            await _write_beginning(stream, watcher, form, begin)
             watcher.go_live()
             await watcher.ended
         except ConnectionResetError as error:
@@ -154,17 +161,17 @@ async def _refuse(stream: ChunkedStream, error: Gone) -> web.StreamResponse:
     return await stream.finish()
 
 
-async def _write_beginning(stream: ChunkedStream, form: WireForm, begin: Beginning) -> None:
+async def _write_beginning(stream: ChunkedStream, watcher: WatchStream, form: WireForm, begin: Beginning) -> None:
     stream.start()
     for events in _slices(form, begin.objects):
-        stream.write(events)
+        watcher.emit(events)
         await stream.drained()
         await asyncio.sleep(0)
     if begin.replayed:
-        stream.write(begin.replayed)
+        watcher.emit(begin.replayed)
         await stream.drained()
     if begin.bookmark:
-        stream.write(form.bookmark(begin.revision, initial_end=True))
+        watcher.emit(form.bookmark(begin.revision, initial_end=True))
 
 
 def _slices(form: WireForm, objects: Sequence[StoredObject]) -> Iterator[bytes]:

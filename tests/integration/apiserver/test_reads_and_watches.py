@@ -109,12 +109,16 @@ async def test_live_events_and_selector_transitions(http: HTTP) -> None:
     assert brief(await watch) == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
 
 
-async def test_a_watch_in_table_form(http: HTTP, server: Server) -> None:
-    await make(http, "a")
-    async with http.session.get(f"{http.url}{MAPS}?watch=1", headers={"Accept": TABLE}) as response:
-        event = json.loads(await response.content.readline())
-    assert event["object"]["kind"] == "Table"
-    assert event["object"]["rows"][0]["cells"][0] == "a"
+async def test_a_watch_in_table_form_describes_its_columns_once(http: HTTP) -> None:
+    revision = await make(http, "a")
+    for query, names in ((f"watch=1&resourceVersion={revision}", "bc"), ("watch=1", "abcde")):
+        async with http.session.get(f"{http.url}{MAPS}?{query}", headers={"Accept": TABLE}) as response:
+            for name in names[-2:]:
+                await make(http, name)
+            tables = [json.loads(await response.content.readline())["object"] for _ in names]
+        assert [table["rows"][0]["cells"][0] for table in tables] == list(names)
+        described = [bool(table["columnDefinitions"]) for table in tables]
+        assert described == [True] + [False] * (len(names) - 1)
 
 
 async def test_a_compacted_revision_is_gone(server: Server) -> None:
