@@ -33,6 +33,7 @@ from minikube_py.linux.netlink import Netlink
 _log = logging.getLogger(__name__)
 
 _PROBE_ADDRESS = "127.0.231.254"
+_VENDOR_TRIES, _VENDOR_PAUSE_SECONDS = 20, 0.1
 
 
 class CloudProvider:
@@ -149,13 +150,19 @@ class CloudProvider:
         return published(balancer, addresses, privileged=self._privileged)
 
     async def _may_bind_lower_ports(self) -> bool:
+        """Found out by trying. The vendor of host sockets may still be on its way up: it is asked a few times."""
         if self._host_sockets is None:
             return True
-        try:
-            (await self._host_sockets.listen_tcp(_PROBE_ADDRESS, LOWER_PORTS - 1)).close()
-        except OSError as error:
-            return error.errno == errno.EADDRINUSE
-        return True
+        for _ in range(_VENDOR_TRIES):
+            try:
+                (await self._host_sockets.listen_tcp(_PROBE_ADDRESS, LOWER_PORTS - 1)).close()
+                return True
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EPERM, errno.EADDRINUSE):
+                    return error.errno == errno.EADDRINUSE
+                _log.info("host sockets are not to be had yet: %s", error)
+            await self._clock.sleep(_VENDOR_PAUSE_SECONDS)
+        return False
 
 
 def _target(balancer: LoadBalancer, node: TargetNode) -> Target:
