@@ -1,0 +1,146 @@
+"""A day with kubectl: every command that users type, in an order that makes sense, with each version we have."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.minik import ROOT, MinikCluster, eventually, kubectls
+
+pytestmark = pytest.mark.e2e
+
+QUICKSTART = ROOT / "examples" / "quickstart" / "deployment.yaml"
+
+CREATING = """
+create configmap settings --from-literal=a=b
+create secret generic password --from-literal=p=q
+create serviceaccount robot
+create token robot
+create role reader --verb=get,list --resource=pods
+create rolebinding readers --role=reader --serviceaccount={ns}:robot
+create clusterrole node-reader-{ns} --verb=get --resource=nodes
+create clusterrolebinding node-readers-{ns} --clusterrole=node-reader-{ns} --user=somebody
+create job once --image=minik.local/host -- true
+create cronjob often --image=minik.local/host --schedule=*/5\\ *\\ *\\ *\\ * -- true
+create quota limit --hard=pods=50
+create priorityclass urgent-{ns} --value=10
+create ingress way --rule=example.org/=web:80
+create deployment web --image=minik.local/echo --replicas=2 --port=8080
+expose deployment web --port=80 --target-port=8080
+rollout status deployment/web --timeout=30s
+wait --for=condition=complete job/once --timeout=30s
+autoscale deployment web --min=2 --max=3 --cpu-percent=50
+delete hpa web
+"""
+
+CHANGING = """
+label deployment web x=y
+annotate deployment web note=text
+set env deployment/web A=1
+set resources deployment/web --limits=cpu=200m,memory=64Mi
+set serviceaccount deployment web robot
+rollout pause deployment/web
+rollout resume deployment/web
+rollout restart deployment/web
+rollout history deployment/web
+rollout status deployment/web --timeout=60s
+rollout undo deployment/web
+rollout status deployment/web --timeout=60s
+scale deployment/web --replicas=3
+scale deployment/web --replicas=2 --current-replicas=3
+patch deployment web -p {{"metadata":{{"labels":{{"strategic":"1"}}}}}}
+patch deployment web --type=merge -p {{"metadata":{{"labels":{{"merge":"1"}}}}}}
+patch deployment web --type=json -p [{{"op":"add","path":"/metadata/labels/json","value":"1"}}]
+apply --server-side -f {quickstart}
+apply -f {quickstart}
+diff -f {quickstart}
+apply view-last-applied deployment my-app
+delete deployment my-app
+rollout status deployment/web --timeout=60s
+"""
+
+READING = """
+get all -o wide
+get deployment web -o yaml
+get pods --sort-by=.metadata.name --show-labels
+get pods -o custom-columns=N:.metadata.name
+get pods -o go-template={{{{range.items}}}}{{{{.metadata.name}}}}{{{{end}}}}
+get pods --field-selector=status.phase=Running -l app=web
+get events
+events
+describe all
+describe cm,secret,sa,role,quota,ingress,cronjob,job
+describe node
+explain deployment.spec.strategy --recursive
+explain pods.spec.containers.livenessProbe
+explain service.spec.internalTrafficPolicy
+api-resources
+api-versions
+cluster-info
+version
+auth whoami
+auth can-i list pods --as=system:serviceaccount:{ns}:robot
+get --raw /api/v1/namespaces/{ns}/pods
+get --raw /readyz?verbose
+"""
+
+
+@pytest.fixture(params=kubectls() or [None], ids=lambda path: Path(path).name if path else "none")
+def kubectl(request: pytest.FixtureRequest) -> str:
+    if request.param is None:
+        pytest.skip("no kubectl: run `python tools/fetch_clients.py .clients`")
+    return str(request.param)
+
+
+@pytest.fixture
+def cleaned(cluster: MinikCluster, namespace: str) -> Iterator[str]:
+    yield namespace
+    for kind, name in (
+        ("clusterrole", "node-reader"),
+        ("clusterrolebinding", "node-readers"),
+        ("priorityclass", "urgent"),
+    ):
+        cluster.kubectl("delete", kind, f"{name}-{namespace}", "--ignore-not-found")
+
+
+def test_a_day_with_kubectl(cluster: MinikCluster, cleaned: str, kubectl: str, tmp_path: Path) -> None:
+    def say(*argv: str) -> str:
+        return cluster.kubectl("-n", cleaned, *argv, binary=kubectl, timeout=90).stdout
+
+    for line in (CREATING + CHANGING + READING).strip().splitlines():
+        say(*shlex.split(line.format(ns=cleaned, quickstart=QUICKSTART).replace('"', '\\"')))
+    pod = say("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}")
+    assert "listening" in say("logs", pod, "--tail=50", "--timestamps")
+    assert say("exec", pod, "--", "echo", "hi") == "hi\n"
+    (tmp_path / "file").write_text("copied")
+    say("cp", str(tmp_path / "file"), f"{pod}:/tmp/there")
+    say("cp", f"{pod}:/tmp/there", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_text() == "copied"
+    assert "attached" in say(
+        "run", "-i", "--rm", "short", "--image=minik.local/host", "--restart=Never", "--", "echo", "attached"
+    )
+    say("debug", pod, "--image=minik.local/host", "-c", "visitor", "--", "sleep", "1")
+    eventually(
+        lambda: "visitor" in say("get", "pod", pod, "-o", "jsonpath={.status.ephemeralContainerStatuses[*].name}")
+    )
+    assert "Error from server (NotFound)" in cluster.kubectl("get", "pod", "nobody", binary=kubectl, check=False).stderr
+
+
+def test_a_node_is_drained(cluster: MinikCluster, namespace: str, kubectl: str) -> None:
+    node = f"{cluster.name}-1"
+    pinned = f'{{"spec": {{"nodeName": "{node}", "terminationGracePeriodSeconds": 1}}}}'
+    cluster.kubectl(
+        "-n", namespace, "run", "guest", "--image=minik.local/echo", f"--overrides={pinned}", binary=kubectl
+    )
+    cluster.kubectl("-n", namespace, "wait", "pod/guest", "--for=condition=Ready", "--timeout=20s", binary=kubectl)
+    try:
+        drained = cluster.kubectl("drain", node, "--force", "--ignore-daemonsets", "--timeout=60s", binary=kubectl)
+        assert "drained" in drained.stdout
+        assert not cluster.get("pods", "-n", namespace)["items"]
+        status = cluster.kubectl("get", "node", node, "--no-headers", binary=kubectl).stdout.split()[1]
+        assert status == "Ready,SchedulingDisabled"
+    finally:
+        cluster.kubectl("uncordon", node, binary=kubectl)
