@@ -109,8 +109,8 @@ class Transport:
         timeout: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         url = URL(f"{self.server}{path}{_query_text(query)}", encoded=True)
-        headers = self._headers(content_type if body is not None else "")
         try:
+            headers = self._headers(content_type if body is not None else "")
             async with asyncio.timeout(REQUEST_SECONDS):
                 return await self._connected().request(
                     method, url, headers=headers, data=body, timeout=timeout, ssl=self._tls

@@ -174,3 +174,9 @@ async def test_names_are_quoted_in_paths(api: FakeAPI, client: Client) -> None:
     assert api.requests[0][1].startswith("/api/v1/namespaces/default/pods/a/b")
     async with Client.from_access(Access(api.url)) as other:
         assert other.server == api.url
+
+
+async def test_a_token_that_cannot_be_read_is_no_connection(api: FakeAPI, tmp_path: Path) -> None:
+    async with Client(api.url, token=TokenFile(tmp_path / "missing")) as client:
+        with pytest.raises(ConnectionFailed, match="No such file"):
+            await client.get(NODES, "n")
