@@ -72,7 +72,7 @@ def _openapi_answer(openapi: OpenAPI, info: RequestInfo, request: web.BaseReques
 
 def _packed_answer(packed: Packed, request: web.BaseRequest, headers: tuple[Header, ...]) -> Answer:
     """A compressed document, as it is for clients that take gzip."""
-    content_type, tag = packed.content_type.encode(), f'"{packed.etag}"'
+    content_type, tag = packed.content_type.encode(), packed.etag
     tags: tuple[Header, ...] = (("ETag", tag), ("Vary", "Accept, Accept-Encoding"), *headers)
     if request.headers.get("If-None-Match", "") == tag:
         return Answer(304, b"", content_type, tags)

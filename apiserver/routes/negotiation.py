@@ -9,6 +9,11 @@ from minikube_py.api.errors import NotAcceptable
 
 Shape = Literal["plain", "table", "partial"]
 
+#: What a client is told whose Accept header names no form that there is.
+NO_FORM = (
+    "only the following media types are accepted: application/json, application/yaml, "
+    "application/vnd.kubernetes.protobuf"
+)
 _JSON = ("application/json", "*/*", "application/*")
 _YAML = ("application/yaml", "application/x-yaml")
 _SHAPES: dict[str, Shape] = {
@@ -60,10 +65,7 @@ def negotiate(header: str) -> Wanted:
         wanted = _wanted(clause)
         if wanted is not None:
             return wanted
-    raise NotAcceptable(
-        "only the following media types are accepted: application/json, application/yaml, "
-        "application/vnd.kubernetes.protobuf"
-    )
+    raise NotAcceptable(NO_FORM)
 
 
 def _wanted(clause: Clause) -> Wanted | None:

@@ -19,11 +19,12 @@ from apiserver.auth.rbac import RBAC
 from apiserver.auth.tokens import ServiceAccountTokens
 from apiserver.routes.bodies import read_object
 from apiserver.routes.dispatch import ReviewRoute
+from apiserver.routes.negotiation import NO_FORM, negotiate
 from apiserver.routes.options import write_options
 from apiserver.routes.request import RequestInfo
 from apiserver.routes.responses import Answer, send
 from apiserver.schema.schema import Schema
-from minikube_py.api.errors import BadRequest
+from minikube_py.api.errors import BadRequest, NotAcceptable
 from minikube_py.api.fields import FieldError, invalid, invalid_object
 from minikube_py.api.meta import metadata
 from minikube_py.api.resources import ResourceTable
@@ -68,10 +69,12 @@ class Reviews:
         async def serve(request: web.BaseRequest, info: RequestInfo, user: Identity) -> web.StreamResponse:
             resource = self._table.find(info.group, info.version, info.plural)
             assert resource is not None  # the dispatcher has found it
+            if negotiate(request.headers.get("Accept", "")).shape != "plain":
+                raise NotAcceptable(NO_FORM)
             options = write_options(info.query, "CreateOptions")
             review = (await read_object(request, self._schema, resource, options)).object
-            review.setdefault("metadata", {"creationTimestamp": None})
             review["status"] = answerer(review, user, info)
+            self._schema.complete(review, resource)
             return await send(request, Answer(201, orjson.dumps(review)))
 
         return serve
