@@ -98,7 +98,7 @@ class HealthServers:
         self.problems: dict[int, str] = {}
 
     async def start(self) -> None:
-        """Opens the proxy's own port. A port that is taken is reported, not raised."""
+        """Opens the proxy's own port. A port that is taken is reported, not raised; ``sync`` tries it again."""
         await self._open(self._healthz_port, {"/healthz": self._health.healthz, "/livez": self._health.livez})
 
     async def sync(self, checks: HealthChecks) -> None:
@@ -108,6 +108,8 @@ class HealthServers:
             await self._close(port)
         for port in self.problems.keys() - checks.keys() - {self._healthz_port}:
             del self.problems[port]
+        if self._healthz_port not in self._servers:
+            await self.start()
         for port in checks.keys() - self._servers.keys():
             await self._open(port, {"/{any:.*}": self._service_handler(port)})
 

@@ -18,7 +18,7 @@ from agent.proxy.health import HEALTHZ_PORT, HealthServers, ProxyHealth
 from agent.proxy.table.render import render_route
 from agent.proxy.table.table import RoutingTable
 from agent.proxy.table.views import SERVICE_NAME_LABEL, Node
-from minikube_py.aio.clock import Clock
+from minikube_py.aio.clock import Clock, Timer
 from minikube_py.aio.tasks import TaskSet
 from minikube_py.api import resources
 from minikube_py.api.types import Object
@@ -31,6 +31,7 @@ from minikube_py.hostnet.protocol import HostSockets
 
 _log = logging.getLogger(__name__)
 
+_HEALTH_PORT_RETRY_SECONDS = 5.0
 #: Where every pod's default route points: the node's own address on their veths.
 _POD_GATEWAYS = ("169.254.1.1/32", "fe80::/10")
 _LOOPBACKS = ("127.0.0.0/8", "::1/128")
@@ -69,6 +70,7 @@ class ServiceProxy:
             node_ips=node_ips,
         )
         self._own_addresses = frozenset(network.dns_ips)
+        self._clock = clock
         self._health = ProxyHealth(clock)
         self._servers = HealthServers(self._health, addresses=addresses, healthz_port=healthz_port)
         self._tasks = TaskSet("service proxy")
@@ -186,10 +188,14 @@ class ServiceProxy:
         self._flush()
 
     async def _keep_health_ports(self) -> None:
+        retry: Timer = self._clock.call_later(0.0, lambda: None)
         while True:
             await self._changed.wait()
             self._changed.clear()
             await self._servers.sync(self._table.health_checks())
+            if self._servers.problems:
+                retry.cancel()
+                retry = self._clock.call_later(_HEALTH_PORT_RETRY_SECONDS, self._changed.set)
 
 
 def _raise_descriptor_limit() -> None:
