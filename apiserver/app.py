@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from datetime import UTC, datetime
@@ -122,6 +123,8 @@ async def _run(config: APIServerConfig) -> None:
         loop.add_signal_handler(number, stopping.set)
     server = APIServer(config)
     await server.start()
+    gc.collect()
+    gc.freeze()  # what is here now stays: the collector need not look at it again
     await stopping.wait()
     await server.stop()
 

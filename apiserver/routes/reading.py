@@ -16,7 +16,7 @@ from apiserver.routes.forms import WireForm
 from apiserver.routes.negotiation import Wanted, negotiate
 from apiserver.routes.options import ListOptions, parse_revision
 from apiserver.routes.request import RequestInfo
-from apiserver.routes.responses import Answer, ChunkedStream, send
+from apiserver.routes.responses import Answer, ChunkedStream, Header, send
 from apiserver.routes.served import Served
 from apiserver.store.collection import Page
 from apiserver.store.selection import Selection
@@ -129,15 +129,19 @@ def list_metadata(page: Page) -> bytes:
     return orjson.dumps(metadata)
 
 
-async def send_list(request: web.BaseRequest, form: WireForm, page: Page, wanted: Wanted) -> web.StreamResponse:
+async def send_list(
+    request: web.BaseRequest, form: WireForm, page: Page, wanted: Wanted, headers: tuple[Header, ...] = ()
+) -> web.StreamResponse:
     """Write a list: at once where it is small, otherwise slice by slice at the client's pace."""
     head = form.list_head(list_metadata(page))
     if wanted.yaml or sum(len(stored.data) for stored in page.items) <= LARGE:
         body = head + b",".join([form.item(stored) for stored in page.items]) + b"]}"
-        return await send(request, render(body, wanted))
+        answer = render(body, wanted)
+        answer.headers = headers
+        return await send(request, answer)
     compress = "gzip" in request.headers.get("Accept-Encoding", "")
     stream = ChunkedStream(request, compress=compress)
-    stream.start()
+    stream.start(headers=headers)
     for piece in _slices(form, page, head):
         stream.write(piece)
         await stream.drained()

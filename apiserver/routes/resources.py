@@ -30,8 +30,10 @@ from minikube_py.aio.clock import Clock
 from minikube_py.api.errors import MethodNotAllowed
 from minikube_py.api.patch import PatchKind
 from minikube_py.api.resources import (
+    COMPONENTSTATUSES,
     CSIDRIVERS,
     CSINODES,
+    ENDPOINTS,
     PERSISTENTVOLUMECLAIMS,
     PERSISTENTVOLUMES,
     PODS,
@@ -41,6 +43,7 @@ from minikube_py.api.resources import (
     SERVICES,
     STORAGECLASSES,
     VOLUMEATTACHMENTS,
+    Resource,
 )
 
 #: Kinds whose deletion answers with the object; the others answer with a Status.
@@ -51,12 +54,24 @@ _SHOW_DELETED = frozenset(
     }
 )  # fmt: skip
 
+#: Resources that say at every request that they are on their way out.
+_DEPRECATED = {
+    ENDPOINTS: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    COMPONENTSTATUSES: "v1 ComponentStatus is deprecated in v1.19+",
+}
+
 Header = tuple[str, str]
 
 
 def warning_headers(texts: Iterable[str]) -> tuple[Header, ...]:
     """``Warning`` headers (RFC 7234, code 299), each text once."""
     return tuple(("Warning", f'299 - "{_escaped(text)}"') for text in dict.fromkeys(texts))
+
+
+def deprecation_headers(resource: Resource) -> tuple[Header, ...]:
+    """The warning of a deprecated resource."""
+    text = _DEPRECATED.get(resource)
+    return warning_headers([text]) if text else ()
 
 
 def _escaped(text: str) -> str:
@@ -94,7 +109,7 @@ class ResourceRoutes:
         """Answer one request. Raises StatusError."""
         match info.verb:
             case "get":
-                return await send(request, get_object(self._store, served, info, request.headers.get("Accept", "")))
+                return await self._get(request, info, served)
             case "list":
                 return await self._list(request, info, served)
             case "watch":
@@ -111,13 +126,18 @@ class ResourceRoutes:
                 return await self._delete_collection(request, info, served, user)
         raise MethodNotAllowed()
 
+    async def _get(self, request: web.BaseRequest, info: RequestInfo, served: Served) -> web.StreamResponse:
+        answer = get_object(self._store, served, info, request.headers.get("Accept", ""))
+        answer.headers = deprecation_headers(served.resource)
+        return await send(request, answer)
+
     async def _list(self, request: web.BaseRequest, info: RequestInfo, served: Served) -> web.StreamResponse:
         options = list_options(info.query, watch=False)
         selection = selection_of(served, info.namespace, options)
         wanted = negotiate(request.headers.get("Accept", ""))
         page = read_page(served, selection, options, self._store.revision)
         form = served.form(wanted, info.parameter("includeObject", "Metadata"))
-        return await send_list(request, form, page, wanted)
+        return await send_list(request, form, page, wanted, deprecation_headers(served.resource))
 
     async def _watch(self, request: web.BaseRequest, info: RequestInfo, served: Served) -> web.StreamResponse:
         options = list_options(info.query, watch=True)
@@ -172,7 +192,7 @@ class ResourceRoutes:
     async def _answer(self, request: web.BaseRequest, write: WriteRequest, written: Written) -> web.StreamResponse:
         wanted = negotiate(request.headers.get("Accept", ""))
         answer = render(write.served.form(wanted).object(written.stored), wanted, 201 if written.created else 200)
-        answer.headers = warning_headers(write.warnings)
+        answer.headers = deprecation_headers(write.served.resource) + warning_headers(write.warnings)
         return await send(request, answer)
 
     async def _delete(
@@ -186,7 +206,7 @@ class ResourceRoutes:
             answer = render(_deleted_status(served, deleted.stored), wanted)
         else:
             answer = render(served.form(wanted).object(deleted.stored), wanted)
-        answer.headers = warning_headers(write.warnings)
+        answer.headers = deprecation_headers(write.served.resource) + warning_headers(write.warnings)
         return await send(request, answer)
 
     async def _delete_collection(
