@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,11 +68,12 @@ class Cgroup:
             return _entry(f"{self.unified}/memory.events", "oom_kill")
         return _entry(f"{self._controller('memory')}/memory.oom_control", "oom_kill")
 
-    def remove(self) -> None:
-        """Takes an empty group away; harmless where it is gone, and where something still lives in it."""
+    def remove(self) -> bool:
+        """Takes an empty group away. False where something still lives in it: try again when that has ended."""
         for path in self.paths():
             with contextlib.suppress(OSError):
                 os.rmdir(path)
+        return not any(os.path.exists(path) for path in self.paths())
 
     def child(self, name: str) -> Cgroup:
         if self.unified:
@@ -137,11 +139,23 @@ def detect(name: str) -> Cgroup | None:
     return None
 
 
-def remove_tree(group: Cgroup) -> None:
-    """Takes ``group`` and all empty groups below it away."""
+def name_for(state_dir: str) -> str:
+    """The name of a node's group, the same for every process that knows the node's state directory."""
+    return f"minik-{zlib.crc32(state_dir.encode()):08x}"
+
+
+def sweep(name: str) -> None:
+    """Takes away what a killed owner of group ``name`` has left; nothing may live in it any more."""
+    for base in (_unified_base(), _split_base()):
+        if base is not None:
+            remove_tree(base.child(name))
+
+
+def remove_tree(group: Cgroup) -> bool:
+    """Takes ``group`` and all empty groups below it away. Whether nothing is left."""
     for name in group.children():
         remove_tree(group.child(name))
-    group.remove()
+    return group.remove()
 
 
 def _unified_base() -> Cgroup | None:

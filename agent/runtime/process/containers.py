@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -38,6 +38,11 @@ class Host:
     forker: Forker
     facts: HostFacts
     cgroup: Cgroup | None
+    emptying: list[Cgroup] = field(default_factory=list)
+
+    def bury(self) -> None:
+        """Removes the groups of ended containers in which something was still dying."""
+        self.emptying = [group for group in self.emptying if not group.remove()]
 
 
 class StatusChannel:
@@ -98,6 +103,8 @@ class Container:
         self._channel: StatusChannel | None = None
         self._started: list[Started] = []
         self._fault: tuple[str, int] | None = None
+        self._shares_pids = False
+        self._mount_namespace = ""
 
     def make_files(self) -> None:
         """Raises OSError."""
@@ -134,6 +141,7 @@ class Container:
         finally:
             close_all([fd for fd in (theirs.stdin, theirs.stdout, theirs.stderr) if fd >= 0])
         self.pidfd = pidfd.pidfd_open(self.pid)
+        self._shares_pids = pid_namespace is not None
         self.state = STARTING
         self._started.append(started)
         self._channel = channel
@@ -150,6 +158,8 @@ class Container:
         """The machine has reaped it with wait ``status``."""
         if self._channel is not None:
             self._channel.read()
+        if self._shares_pids:
+            self._kill_rest()
         if self.output is not None:
             self.output.close()
             self.output = None
@@ -165,8 +175,8 @@ class Container:
 
     def remove_traces(self) -> None:
         """The control group; files are the agent's to remove, which has time for it."""
-        if self.cgroup is not None:
-            self.cgroup.remove()
+        if self.cgroup is not None and not self.cgroup.remove():
+            self._host.emptying.append(self.cgroup)
 
     def status(self) -> dict[str, Any]:
         """What ``list`` tells."""
@@ -226,7 +236,15 @@ class Container:
             return
         self.state = RUNNING
         self.started_at = now()
+        self._mount_namespace = _mount_namespace(self.pid)
         self._tell("", 0)
+
+    def _kill_rest(self) -> None:
+        """Where it is not pid 1 its children outlive it: they are the processes that see its file systems."""
+        for entry in os.listdir("/proc") if self._mount_namespace else ():
+            if entry.isdigit() and _mount_namespace(int(entry)) == self._mount_namespace:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(entry), signal.SIGKILL)
 
     def _finish(self, code: int) -> None:
         error, fault_code = self._fault or ("", 0)
@@ -257,6 +275,14 @@ def fork_where(forker: Forker, pid_namespace: int | None, body: Callable[[], NoR
     if pid_namespace is None:
         return forker.fork_first(body)
     return forker.fork(body) if pid_namespace < 0 else forker.fork_into(pid_namespace, body)
+
+
+def _mount_namespace(pid: int) -> str:
+    """What identifies the mount namespace of a process; "" where it has ended."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/mnt")
+    except OSError:
+        return ""
 
 
 def now() -> str:

@@ -18,7 +18,7 @@ import shutil
 import signal
 import socket
 import sys
-import zlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ from agent.runtime.process.sandboxes import OwnNamespaces, Sandbox
 from minikube_py.linux import cgroups, mounts, namespaces, process
 
 VERSION = 1
+_SWEEPS = 200
+_SWEEP_SECONDS = 0.005
 
 
 class Machine:
@@ -256,6 +258,7 @@ class Machine:
         with contextlib.suppress(BlockingIOError):
             wake.recv(4096)
         self._reap()
+        self._host.bury()
 
     def _reap(self) -> None:
         """Collects every ended child; orphans of the node are ours too, for we are its pid 1."""
@@ -338,10 +341,9 @@ class Machine:
             (self._state_dir / name).mkdir(parents=True)
 
     def _find_cgroup(self) -> cgroups.Cgroup | None:
-        found = cgroups.detect(f"minik-{zlib.crc32(str(self._state_dir).encode()):08x}")
-        for name in found.children() if found else ():
-            cgroups.remove_tree(found.child(name))  # type: ignore[union-attr]
-        return found
+        name = cgroups.name_for(str(self._state_dir))
+        cgroups.sweep(name)
+        return cgroups.detect(name)
 
     def _end(self) -> None:
         for container in self._containers.values():
@@ -349,9 +351,11 @@ class Machine:
         while self._by_pid:
             pid, _ = os.waitpid(-1, 0)
             self._by_pid.pop(pid, None)
-        if self._host.cgroup is not None:
-            cgroups.remove_tree(self._host.cgroup)
         self._socket_path.unlink(missing_ok=True)
+        for _ in range(_SWEEPS):  # the kernel lets go of a group a little after its last process
+            if self._host.cgroup is None or cgroups.remove_tree(self._host.cgroup):
+                return
+            time.sleep(_SWEEP_SECONDS)
 
 
 def main(config_path: str) -> int:

@@ -27,7 +27,7 @@ from agent.runtime.process.runtime import ProcessRuntime
 from agent.runtime.protocol import ContainerSpec, RuntimeFault, SandboxSpec
 from agent.runtime.simulated import Script, SimulatedRuntime
 from minikube_py.aio.clock import SystemClock
-from minikube_py.linux import pidfd
+from minikube_py.linux import cgroups, pidfd
 
 sys.path.insert(0, str(Path(__file__).parent))  # the harness is shared by this folder only
 
@@ -145,6 +145,7 @@ def machine(tmp_path: Path) -> Iterator[MachineProcess]:
     machine.start()
     yield machine
     machine.stop()
+    cgroups.sweep(cgroups.name_for(str(machine.state_dir)))  # what a killed one left
 
 
 @pytest.fixture

@@ -287,6 +287,16 @@ async def test_sharing_the_process_namespace(harness: Harness, share: bool) -> N
     assert ("tail" in out) is share
 
 
+async def test_children_die_with_their_container_in_a_shared_namespace(harness: Harness) -> None:
+    sandbox = await harness.sandbox(share_process_namespace=True)
+    container = await harness.run(("sh", "-c", "tail -f /dev/null & wait"), sandbox=sandbox.id, name="one")
+    other = await harness.run(SHELL, sandbox=sandbox.id, name="two")
+    await harness.runtime.stop_container(container, grace_seconds=0)
+    async with asyncio.timeout(TIMEOUT):
+        while "tail" in (await harness.output(other, "sh", "-c", "cat /proc/[0-9]*/comm"))[1]:
+            pass
+
+
 async def test_joining_the_processes_of_another_container(harness: Harness) -> None:
     sandbox = await harness.sandbox()
     target = await harness.run(SHELL, sandbox=sandbox.id)
