@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from importlib import metadata
 from pathlib import Path
 
 import uvloop
@@ -70,7 +71,7 @@ class Agent:
                 client=client,
                 clock=clock,
                 machine=read_machine(config.state_dir),
-                runtime_version=f"minik-{config.runtime}://{self.runtime.version}",
+                runtime_version=f"minik-{config.runtime}://{metadata.version('minikube-py')}",
                 images=self._images,
             )
         )

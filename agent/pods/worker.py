@@ -156,6 +156,8 @@ class PodWorker:
             await asyncio.wait({self._step})
             if self._step.cancelled():
                 self._wake.set()
+            elif self._step.exception() is not None:  # a defect of ours: logged by the task set, and not the pod's end
+                self._wake_after(self._retry.next())
         self._on_cleared(self.state.uid)
 
     async def _guarded(self) -> None:
