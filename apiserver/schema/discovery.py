@@ -54,7 +54,7 @@ class Discovery:
             for key, found in groupby(ordered, key=lambda resource: (resource.group, resource.version))
         }
         self._clients = [{"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}]
-        self._documents: dict[tuple[str, ...], Document | None] = {}
+        self._documents: dict[tuple[str, ...], Document] = {}
 
     def answer(self, path: str, accept: str = "") -> Document | None:
         """The document at ``/api``, ``/apis``, ``/api/v1``, ``/apis/GROUP`` or ``/apis/GROUP/VERSION``, else None.
@@ -65,9 +65,10 @@ class Discovery:
         parts = tuple(part for part in path.split("/") if part)
         form = aggregated_version(accept) if len(parts) == 1 else None
         key = (*parts, form or "")
-        if key not in self._documents:
-            self._documents[key] = self._build(parts, form)
-        return self._documents[key]
+        found = self._documents.get(key) or self._build(parts, form)
+        if found is not None:  # what is not there is not remembered: there is no end to it
+            self._documents[key] = found
+        return found
 
     def _build(self, parts: tuple[str, ...], form: str | None) -> Document | None:
         if form is not None and parts in (("api",), ("apis",)):

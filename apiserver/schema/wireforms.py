@@ -32,22 +32,35 @@ _PLACES = (
 )  # fmt: skip
 _DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+#: Longer texts are not remembered: a cache is no place for what hostile clients send.
+_LONGEST = 128
+#: Go counts a duration in nanoseconds in 64 bits.
+_LONGEST_DURATION = (1 << 63) - 1
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 
 
-@lru_cache(maxsize=4096)
 def quantity(text: str) -> str:
-    """A quantity in canonical form. Raises ValueError."""
+    """A quantity in canonical form. Raises ValueError, also for hundreds of digits, which upstream would take."""
+    if len(text) > _LONGEST:
+        raise ValueError(WRONG_FORMAT)
+    return _quantity(text)
+
+
+@lru_cache(maxsize=4096)
+def _quantity(text: str) -> str:
     return canonical_quantity(text)
 
 
-@lru_cache(maxsize=4096)
 def canonical_time(text: str) -> str:
     """A metav1.Time: RFC 3339 in UTC with whole seconds. Raises ValueError."""
+    return _time(text) if len(text) <= _LONGEST else _time.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _time(text: str) -> str:
     return _instant(text, _RFC3339).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@lru_cache(maxsize=4096)
 def canonical_micro_time(text: str) -> str:
     """A metav1.MicroTime: RFC 3339 in UTC with six decimals. Raises ValueError."""
     return _instant(text, _RFC3339_MICRO).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -95,7 +108,6 @@ def _out_of_range(text: str) -> str:
     return "second" if second > 59 else "day"
 
 
-@lru_cache(maxsize=256)
 def canonical_duration(text: str) -> str:
     """A metav1.Duration as Go prints it: ``90s`` -> ``1m30s``. Raises ValueError."""
     return format_duration(nanoseconds(text))
@@ -105,11 +117,11 @@ def nanoseconds(text: str) -> int:
     """The length of a duration in Go's notation. Raises ValueError."""
     body = text[1:] if text[:1] in ("+", "-") else text
     total = position = 0
-    while body != "0" and (match := _DURATION_PART.match(body, position)):
+    while body != "0" and len(body) <= _LONGEST and (match := _DURATION_PART.match(body, position)):
         amount, size = match[1], _UNITS[match[2]]
         total += round(float(amount) * size) if "." in amount else int(amount) * size
         position = match.end()
-    if not body or (body != "0" and position != len(body)):
+    if not body or (body != "0" and position != len(body)) or total > _LONGEST_DURATION:
         raise ValueError(f'time: invalid duration "{text}"')
     return -total if text.startswith("-") else total
 

@@ -95,3 +95,10 @@ def test_aggregated(version: str) -> None:
 
 def test_documents_are_built_once() -> None:
     assert DISCOVERY.answer("/apis", V2) is DISCOVERY.answer("/apis/", V2)
+
+
+def test_paths_that_are_not_there_are_forgotten() -> None:
+    discovery = Discovery(BUILTIN)
+    for number in range(100):
+        assert discovery.answer(f"/apis/group{number}") is None
+    assert not discovery._documents

@@ -71,7 +71,9 @@ def test_durations(given: str, canonical: str) -> None:
     assert format_duration(nanoseconds(canonical)) == canonical
 
 
-@pytest.mark.parametrize("given", ["", "5", "s", "1 s", "1d", "--1s", "1s2"])
+@pytest.mark.parametrize(
+    "given", ["", "5", "s", "1 s", "1d", "--1s", "1s2", "9999999h", "1h" * 10_000, "1" * 10_000 + "s"]
+)
 def test_what_is_no_duration(given: str) -> None:
     with pytest.raises(ValueError, match="time: invalid duration"):
         canonical_duration(given)
@@ -96,3 +98,13 @@ def test_what_is_not_base64(given: str, offset: int) -> None:
 
 def test_quantities_are_canonical() -> None:
     assert [quantity(text) for text in ("1000m", "0.5", "1024Ki", "1e3", "12")] == ["1", "500m", "1Mi", "1e3", "12"]
+
+
+@pytest.mark.parametrize("given", ["1" * 1_000_000, "1" * 500_000 + ".5Mi", "0." + "1" * 1_000_000])
+def test_quantities_without_end_are_refused_at_once(given: str) -> None:
+    with pytest.raises(ValueError, match="quantities must match the regular expression"):
+        quantity(given)
+
+
+def test_times_may_have_any_number_of_decimals() -> None:
+    assert canonical_time(f"2024-01-01T00:00:00.{'1' * 100_000}Z") == "2024-01-01T00:00:00Z"
