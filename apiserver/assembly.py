@@ -31,6 +31,7 @@ from apiserver.routes.writing import Writer
 from apiserver.schema.discovery import Discovery
 from apiserver.schema.openapi import OpenAPI
 from apiserver.schema.schema import Schema
+from apiserver.serviceaddresses import ServiceAddresses
 from apiserver.store.store import Store
 from minikube_py.aio.clock import Clock
 from minikube_py.api.resources import ResourceTable
@@ -57,8 +58,9 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
     security = _security(config, store, reader, clock)
     tracker = FieldTracker(schema)
     writer = Writer(reader=reader, admission=default_chain(security.rbac), schema=schema, fields=tracker)
-    boot = Boot(catalog=catalog, writer=writer, config=config)
-    writer.followers.append(boot.follow)
+    addresses = ServiceAddresses(catalog=catalog, writer=writer, deps=deps, network=config.network)
+    boot = Boot(catalog=catalog, writer=writer, config=config, addresses=addresses)
+    writer.followers += [boot.follow, addresses.follow]
     routes = ResourceRoutes(
         store=store,
         schema=schema,

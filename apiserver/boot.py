@@ -15,6 +15,7 @@ from apiserver.auth.defaults import default_objects
 from apiserver.auth.identity import LOOPBACK
 from apiserver.routes.catalog import Catalog
 from apiserver.routes.writing import Writer, WriteRequest
+from apiserver.serviceaddresses import ServiceAddresses
 from minikube_py.api.meta import parse_time
 from minikube_py.api.resources import (
     ENDPOINTS,
@@ -35,13 +36,17 @@ _MANAGER = "kube-apiserver"
 class Boot:
     """Plants boot objects; what is there already stays."""
 
-    def __init__(self, *, catalog: Catalog, writer: Writer, config: APIServerConfig) -> None:
+    def __init__(
+        self, *, catalog: Catalog, writer: Writer, config: APIServerConfig, addresses: ServiceAddresses
+    ) -> None:
         self._catalog = catalog
         self._writer = writer
         self._config = config
+        self._addresses = addresses
 
     def run(self, now: datetime) -> None:
-        """Create what is missing."""
+        """Create what is missing, once the books know what is there."""
+        self._addresses.start(self._writer.reader, now)
         for name in SYSTEM_NAMESPACES:
             self.ensure(NAMESPACES, {"metadata": {"name": name}}, now)
         for resource, obj in chain(kubernetes_service(self._config), priority_classes(), default_objects()):
