@@ -98,10 +98,10 @@ class Cache:
     def _set(self, key: ObjectKey, old: Object | None, new: Object) -> None:
         self._objects[key] = new
         for name, indexer in self._indexers.items():
-            index = self._indexes[name]
-            if old is not None:
-                _withdraw(index, indexer(old), key)
-            for value in indexer(new):
+            index, values = self._indexes[name], list(indexer(new))
+            if old is not None and (before := list(indexer(old))) != values:
+                _withdraw(index, before, key)
+            for value in values:
                 index.setdefault(value, {})[key] = new
 
     def _take_out(self, key: ObjectKey, old: Object) -> None:
