@@ -83,11 +83,11 @@ class APIServer:
         for server in self._servers:
             server.close()
         self._store.close()
+        if self._assembly is not None:
+            await self._assembly.streaming.close()
         if self._http is not None:
             self._http.pre_shutdown()
             await self._http.shutdown(DRAIN_SECONDS)
-        if self._assembly is not None:
-            await self._assembly.streaming.close()
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()

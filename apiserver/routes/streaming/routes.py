@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from random import choice
 from urllib.parse import urlencode
 
@@ -46,10 +48,25 @@ class Streaming:
         self._reader = reader
         self._agents = agents
         self._relay = Relay()
+        self._open: set[asyncio.Transport] = set()
 
     async def close(self) -> None:
-        """Close what is kept open."""
+        """Cut every stream and close what is kept open: an exec may last for ever, a server that stops does not."""
+        for transport in list(self._open):
+            transport.abort()
         await self._relay.close()
+
+    @contextmanager
+    def _noted(self, request: web.BaseRequest) -> Iterator[None]:
+        """Remember the client's connection while a stream is carried over it."""
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client went away")
+        self._open.add(transport)
+        try:
+            yield
+        finally:
+            self._open.discard(transport)
 
     def table(self) -> Mapping[tuple[str, str], SubresourceRoute]:
         """The routes by (plural, subresource)."""
@@ -84,7 +101,8 @@ class Streaming:
         path = log_path(pod, info.query)
         if not pod["spec"].get("nodeName"):
             return await send(request, Answer(200, b"", b"text/plain"))
-        return await self._relay.log(request, self._agent(node_of(pod)), path, self._agents)
+        with self._noted(request):
+            return await self._relay.log(request, self._agent(node_of(pod)), path, self._agents)
 
     async def command(
         self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
@@ -95,7 +113,8 @@ class Streaming:
         path, agent = command_path(info.subresource, pod, info.query), self._agent(node_of(pod))
         if not wants_upgrade(request):
             raise not_upgraded()
-        return await tunnel(request, agent, path, self._agents)
+        with self._noted(request):
+            return await tunnel(request, agent, path, self._agents)
 
     async def port_forward(
         self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
@@ -106,7 +125,8 @@ class Streaming:
         agent = self._agent(node_of(pod))
         if not wants_upgrade(request):
             raise not_upgraded()
-        return await tunnel(request, agent, port_forward_path(pod, info.query), self._agents)
+        with self._noted(request):
+            return await tunnel(request, agent, port_forward_path(pod, info.query), self._agents)
 
     async def proxy(
         self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
@@ -117,9 +137,10 @@ class Streaming:
         context = (self._agents if endpoint.agent else _trusting()) if endpoint.tls else None
         query = urlencode([(name, value) for name, values in info.query.items() for value in values])
         path = f"/{info.rest}" + (f"?{query}" if query else "")
-        if wants_upgrade(request):
-            return await tunnel(request, endpoint, path, context)
-        return await self._relay.forward(request, endpoint, path, context)
+        with self._noted(request):
+            if wants_upgrade(request):
+                return await tunnel(request, endpoint, path, context)
+            return await self._relay.forward(request, endpoint, path, context)
 
     def _proxy_endpoint(self, info: RequestInfo) -> Endpoint:
         scheme, name, port = split_proxy_name(info.name)
