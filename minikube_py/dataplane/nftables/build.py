@@ -35,14 +35,15 @@ class NftablesDataPlane:
         """See DataPlane. Raises OSError where nf_tables is not to be had."""
         try:
             self._netfilter = Netfilter()
-            self._install(self._netfilter)
+            self._make_tables(self._netfilter)
         except OSError:
             if self._netfilter is not None:
                 self._netfilter.close()
             raise
         self._beside.start()
 
-    def _install(self, netfilter: Netfilter) -> None:
+    def _make_tables(self, netfilter: Netfilter) -> None:
+        """Tries the kernel without touching what an earlier agent left: that serves until the first ``apply``."""
         for ip in self._node_ips:
             family = family_of(ip)
             number = nf.IPV4 if family == "IPv4" else nf.IPV6
@@ -52,7 +53,7 @@ class NftablesDataPlane:
                 pods=_of_family(self._clients.pod_cidrs, family),
                 own=_of_family(self._clients.node_addresses, family),
             )
-            table.install()
+            table.probe()
             self._tables[family] = table
 
     def apply(self, changes: Changes) -> None:
@@ -66,16 +67,15 @@ class NftablesDataPlane:
             else:
                 kernel.setdefault(family_of(frontend.ip), {})[frontend] = route
         self._beside.apply(beside)
-        for family, part in kernel.items():
-            self._apply(family, part)
+        for family, table in self._tables.items():
+            self._apply(table, kernel.get(family, {}))
 
-    def _apply(self, family: str, changes: Changes) -> None:
-        table = self._tables.get(family)
-        if table is None:
-            return
+    def _apply(self, table: FamilyTable, changes: Changes) -> None:
         for frontend, route in changes.items():
             (self._served.add if route is not None else self._served.discard)(frontend)
         try:
+            if not table.installed:
+                table.install()
             table.apply(changes)
             self._problem = ""
         except OSError as error:

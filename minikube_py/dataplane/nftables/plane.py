@@ -53,9 +53,16 @@ class FamilyTable:
         self._uses: Counter[tuple[str, bytes]] = Counter()
         self._chains: set[Chain] = set()
         self._guards: set[Guard] = set()
+        self.installed = False
         self._sticky = StickyNumbers()
         self._sticky_uses: Counter[PortKey] = Counter()
         self._chain_uses: Counter[Chain] = Counter()
+
+    def probe(self) -> None:
+        """Finds out whether the kernel takes tables of this family. Raises OSError."""
+        transaction = Transaction()
+        transaction.add(nf.NEW_TABLE, self._family.family, nf.table_body(TABLE), nf.CREATE)
+        self._netfilter.commit(transaction)
 
     def install(self) -> None:
         """Makes the table anew with all routes known. Raises OSError."""
@@ -74,6 +81,7 @@ class FamilyTable:
         for name, (hook, rules) in self._family.base_chains().items():
             self._add_chain(transaction, name, rules, hook)
         self._netfilter.commit(transaction)
+        self.installed = True
         routes, self._routes = self._routes, {}
         for known in (self._layouts, self._elements, self._uses, self._chains, self._guards, self._chain_uses):
             known.clear()
@@ -88,6 +96,8 @@ class FamilyTable:
 
     def apply(self, changes: Changes) -> None:
         """Carries out changes. Raises OSError where the kernel refuses; ``install`` then starts over."""
+        if not changes:
+            return
         before = {frontend: self._routes.get(frontend) for frontend in changes}
         self._count_sticky(before, changes)
         for frontend, route in changes.items():

@@ -363,3 +363,20 @@ def test_the_same_in_ipv6(rig: Rig, protocol: str) -> None:
     assert rig.ask("a", VIP6, protocol=protocol)[0] == "a"
     rig.put(pods6(protocol=protocol))
     assert rig.ask("a", VIP6, protocol=protocol)[0] == "refused"
+
+
+def test_an_agent_that_comes_back_takes_over_from_what_it_left(lab: Lab) -> None:
+    """The nftables plane of a killed agent serves until its successor knows the table."""
+    loop = LoopThread(lab.places["node-1"])
+    try:
+        killed = Rig(lab, loop, nftables)
+        killed.put(service("web"), pods("b"))
+        successor = Rig(lab, loop, nftables)
+        assert killed.ask("a")[0] == "b"
+        successor.put(service("web"), pods("c"))
+        assert {successor.ask("a")[0] for _ in range(4)} == {"c"}
+        successor.close()
+        loop.run(killed.plane._netfilter.close)  # type: ignore[attr-defined]
+        loop.run(killed.plane._beside.stop)  # type: ignore[attr-defined]
+    finally:
+        loop.close()
