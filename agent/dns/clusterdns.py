@@ -79,7 +79,7 @@ class ClusterDNS:
             zone=self._zone, forwarder=self._forwarder, clock=clock, synced=lambda: self._feed.synced
         )
         self._feed.attach(self._responder)
-        settings = informers.of(CONFIGMAPS, namespace=NAMESPACE, field_selector=f"metadata.name={NAME}")
+        settings = informers.of(CONFIGMAPS, namespace=NAMESPACE, field_selector=f"metadata.name={NAME}", required=False)
         self._unsubscribe = settings.subscribe(self._configure)
         self._datagrams: list[DatagramEndpoint] = []
         self._streams: list[StreamEndpoint | MetricsEndpoint] = []

@@ -20,6 +20,7 @@ class InformerSet:
         self._tasks = tasks
         self._clock = clock
         self._informers: dict[Scope, Informer] = {}
+        self._required: set[Scope] = set()
         self._started = False
 
     def of(
@@ -30,8 +31,13 @@ class InformerSet:
         label_selector: str = "",
         field_selector: str = "",
         indexers: Mapping[str, Indexer] | None = None,
+        required: bool = True,
     ) -> Informer:
-        """The informer of a scope. ``indexers`` are added to those it has; one name means one function."""
+        """The informer of a scope. ``indexers`` are added to those it has; one name means one function.
+
+        ``wait_synced`` and ``synced`` do not wait for a scope that nobody has asked for as ``required``: settings that
+        may be missing, or forbidden, must not keep a part from starting.
+        """
         scope = Scope(resource, namespace, label_selector, field_selector)
         informer = self._informers.get(scope)
         if informer is None:
@@ -47,6 +53,8 @@ class InformerSet:
             self._informers[scope] = informer
             if self._started:
                 informer.start()
+        if required:
+            self._required.add(scope)
         for name, indexer in (indexers or {}).items():
             informer.add_index(name, indexer)
         return informer
@@ -58,14 +66,14 @@ class InformerSet:
             informer.start()
 
     async def wait_synced(self) -> None:
-        """Return once every informer has its first list."""
-        for informer in list(self._informers.values()):
-            await informer.wait_synced()
+        """Return once every required informer has its first list."""
+        for scope in tuple(self._required):
+            await self._informers[scope].wait_synced()
 
     @property
     def synced(self) -> bool:
-        """Whether every informer has its first list."""
-        return all(informer.synced for informer in self._informers.values())
+        """Whether every required informer has its first list."""
+        return all(self._informers[scope].synced for scope in self._required)
 
     async def stop(self) -> None:
         """Stop following. What is known stays readable."""

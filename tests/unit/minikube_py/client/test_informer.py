@@ -273,3 +273,17 @@ async def test_informers_are_shared_by_scope(api: FakeAPI, client: Client, tasks
     await late.wait_synced()
     await informers.stop()
     assert mine.get("x", "a") is not None
+
+
+async def test_what_is_not_required_is_not_waited_for(api: FakeAPI, client: Client, tasks: TaskSet) -> None:
+    informers = InformerSet(client, tasks, SystemClock())
+    optional = informers.of(NODES, required=False)
+    api.faults += [Forbidden("never")] * 50
+    await informers.start()
+    async with asyncio.timeout(5):
+        await informers.wait_synced()
+    assert informers.synced
+    assert not optional.synced
+    informers.of(NODES)
+    assert not informers.synced
+    await informers.stop()
