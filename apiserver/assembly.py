@@ -34,7 +34,7 @@ from apiserver.schema.schema import Schema
 from apiserver.serviceaddresses import ServiceAddresses
 from apiserver.store.store import Store
 from minikube_py.aio.clock import Clock
-from minikube_py.api.resources import ResourceTable
+from minikube_py.api.resources import PODS, ResourceTable
 from minikube_py.config.parts import APIServerConfig
 
 
@@ -83,7 +83,7 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         catalog=catalog,
         routes=routes,
         subresources={**subresources.table(), **streaming.table()},
-        reviews=reviews.table(),
+        reviews={**reviews.table(), "bindings": subresources.bindings(catalog.of(PODS))},
     )
     api = API(
         authenticator=security.authenticator,

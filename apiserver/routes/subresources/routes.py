@@ -13,7 +13,7 @@ from apiserver.auth.identity import Identity
 from apiserver.auth.tokens import ServiceAccountTokens
 from apiserver.refusals import not_found
 from apiserver.routes.bodies import read_body, read_object, validation_of
-from apiserver.routes.dispatch import SubresourceRoute
+from apiserver.routes.dispatch import ReviewRoute, SubresourceRoute
 from apiserver.routes.options import WriteOptions, delete_options, write_options
 from apiserver.routes.patching import patch_kind
 from apiserver.routes.request import RequestInfo
@@ -28,7 +28,7 @@ from apiserver.routes.writing import Writer
 from apiserver.schema.patching import Patcher
 from apiserver.schema.schema import Kind, Schema
 from minikube_py.api.errors import BadRequest
-from minikube_py.api.meta import metadata
+from minikube_py.api.meta import metadata, name_of
 from minikube_py.api.patch import PatchKind
 from minikube_py.api.types import Object
 
@@ -95,6 +95,18 @@ class Subresources:
         write = self._routes.write_request(request, info, served, user, options)
         bind(self._writer, write, decoded.object)
         return await send(request, Answer(201, CREATED))
+
+    def bindings(self, pods: Served) -> ReviewRoute:
+        """POST bindings: the same, with the pod's name in the body."""
+
+        async def serve(request: web.BaseRequest, info: RequestInfo, user: Identity) -> web.StreamResponse:
+            options = write_options(info.query, "CreateOptions")
+            binding = (await read_object(request, self._schema, BINDING, options)).object
+            about = replace(info, name=name_of(binding), subresource="binding")
+            bind(self._writer, self._routes.write_request(request, about, pods, user, options), binding)
+            return await send(request, Answer(201, CREATED))
+
+        return serve
 
     async def scale(
         self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity

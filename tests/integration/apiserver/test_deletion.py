@@ -101,3 +101,15 @@ async def test_a_namespace_waits_for_its_finalizer(http: HTTP) -> None:
     final = {**deleted.body, "spec": {"finalizers": []}}
     assert (await http("PUT", "/api/v1/namespaces/nd/finalize", final)).status == 200
     assert (await http("GET", "/api/v1/namespaces/nd")).status == 404
+
+
+async def test_a_binding_can_also_be_posted_by_itself_and_only_once(http: HTTP) -> None:
+    await http("POST", PODS, pod("p"))
+    binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}}
+    assert (await http("POST", "/api/v1/namespaces/default/bindings", binding)).status == 201
+    bound = (await http("GET", f"{PODS}/p")).body
+    assert bound["spec"]["nodeName"] == "n1"
+    assert [each["type"] for each in bound["status"]["conditions"]] == ["PodScheduled"]
+    again = await http("POST", f"{PODS}/p/binding", binding)
+    assert again.status == 409
+    assert 'is already assigned to node "n1"' in again.body["message"]
