@@ -96,6 +96,8 @@ class PodManager:
 
         Returns before the API server has answered: pods go on without it.
         """
+        # Volumes hold secrets: nobody but the agent and its machine looks in from outside.
+        await asyncio.to_thread((self._deps.node.state_dir / "pods").mkdir, 0o700, True, True)
         await self.view.start()
         await self._deps.network.adopt([uid for uid in self.view.uids() if self.view.get(uid).sandbox is not None])
         self._rotation.start()

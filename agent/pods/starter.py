@@ -90,9 +90,9 @@ class ContainerStarter:
         return setting.running[name]
 
     async def _create(self, setting: PodSetting, spec: ContainerSpec) -> str:
-        if spec.log_path is not None:
-            _make_directory(spec.log_path.parent)
         try:
+            if spec.log_path is not None:
+                _make_directory(spec.log_path.parent)
             return await self._runtime.create_container(setting.sandbox_id, spec)
         except (RuntimeFault, OSError) as fault:
             raise StartRefused("CreateContainerError", str(fault)) from fault
