@@ -32,10 +32,11 @@ def make_runtime(config: AgentConfig, clock: Clock) -> Runtime:
         return SimulatedRuntime(clock=clock)
     if config.runtime == "process":
         return _process_runtime(config, clock)
+    from agent.runtime.docker.engine import DEFAULT_ENGINE
     from agent.runtime.docker.runtime import DockerRuntime
 
     return DockerRuntime(
-        engine_socket=config.engine_socket,
+        engine_socket=config.engine_socket or DEFAULT_ENGINE,
         state_dir=config.state_dir,
         node_name=config.node_name,
         cluster=config.cluster,

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from minikube_py.cli.options import cluster_name
 from minikube_py.cluster import kubeconfig
 from minikube_py.cluster.control import ask
+from minikube_py.cluster.engine import NoEngine
 from minikube_py.cluster.launch import AlreadyRunning, Launch, launch
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.config.cluster import ClusterConfig
@@ -50,7 +51,7 @@ def up(name: str, wait: float, **settings: Any) -> None:
         return
     except ValidationError as error:
         raise click.ClickException("; ".join(str(one["msg"]) for one in error.errors())) from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, NoEngine) as error:
         raise click.ClickException(str(error)) from error
     if wait > 0:
         _follow(begun, started, wait)

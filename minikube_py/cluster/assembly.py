@@ -13,6 +13,7 @@ from pathlib import Path
 
 from minikube_py.cluster import kubeconfig
 from minikube_py.cluster.children import Part
+from minikube_py.cluster.engine import engine_socket, remove_containers
 from minikube_py.cluster.files import write_private
 from minikube_py.cluster.hostlink import connect_host, route_services
 from minikube_py.cluster.network import Cable, ClusterNetwork, build_network, listen_in
@@ -29,6 +30,7 @@ from minikube_py.cluster.plan import (
 from minikube_py.cluster.removal import remove_tree
 from minikube_py.cluster.userspace import Privileges
 from minikube_py.config.parts import Model, ReadinessConfig
+from minikube_py.linux import cgroups
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +109,8 @@ class Assembly:
         self._write("controlplane", controlplane_config(self.plan))
         for node in self.plan.nodes:
             self._write(f"agent-{node.name}", agent_config(self.plan, node))
-        write_private(self.plan.paths.cluster_file, self.plan.config.model_dump_json(indent=1).encode())
+        chosen = self.plan.config.model_copy(update={"runtime": self.plan.runtime})
+        write_private(self.plan.paths.cluster_file, chosen.model_dump_json(indent=1).encode())
 
     # -- parts ----------------------------------------------------------------------------------------------
 
@@ -176,5 +179,13 @@ class Assembly:
         if self._network is not None:
             self._network.close()
         if remove:
+            self._remove_outside()
             remove_tree(self.plan.paths.sockets)
             remove_tree(self.plan.paths.root)
+
+    def _remove_outside(self) -> None:
+        """What the kernel and the engine keep for us beyond the life of a process."""
+        if self.plan.runtime == "docker":
+            remove_containers(engine_socket(), self.plan.paths.label)
+        for node in self.plan.nodes:
+            cgroups.sweep(cgroups.name_for(str(self.plan.paths.node_state(node.name))))

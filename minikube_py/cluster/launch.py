@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import select
@@ -15,6 +16,7 @@ from typing import Literal
 
 from minikube_py.cluster.assembly import Assembly
 from minikube_py.cluster.children import log_to, run_in_child
+from minikube_py.cluster.engine import check_engine, engine_socket, remove_containers
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.plan import ClusterPlan, make_plan
 from minikube_py.cluster.preflight import explain, probe
@@ -23,6 +25,7 @@ from minikube_py.cluster.removal import remove_tree
 from minikube_py.cluster.supervisor import Supervisor
 from minikube_py.cluster.userspace import Privileges, enter
 from minikube_py.config.cluster import ClusterConfig
+from minikube_py.linux import cgroups
 
 
 class AlreadyRunning(Exception):
@@ -74,9 +77,9 @@ def launch(config: ClusterConfig) -> Launch:
 
 
 def choose_runtime(config: ClusterConfig) -> Literal["process", "docker", "simulated"]:
-    """The runtime for "auto". Raises ValueError for one that is not built."""
+    """The runtime for "auto". Raises NoEngine where Docker is wanted and cannot be had."""
     if config.runtime == "docker":
-        raise ValueError("the docker runtime is not built yet: use `--runtime process`")
+        check_engine()
     return "process" if config.runtime == "auto" else config.runtime
 
 
@@ -94,6 +97,9 @@ def take_lock(paths: ClusterPaths) -> int:
 
 def clear_leftovers(paths: ClusterPaths) -> None:
     """Removes what a killed cluster left: its processes died with it, its files did not. Call with the lock held."""
+    _clear_engine(paths)
+    for node in paths.node_states():
+        cgroups.sweep(cgroups.name_for(str(node)))
     try:
         remove_tree(paths.sockets)
         remove_tree(paths.root)
@@ -103,6 +109,15 @@ def clear_leftovers(paths: ClusterPaths) -> None:
             run_in_child(lambda: _remove_inside(paths))
         os.waitpid(pid, 0)
         remove_tree(paths.root)
+
+
+def _clear_engine(paths: ClusterPaths) -> None:
+    try:
+        runtime = json.loads(paths.cluster_file.read_bytes())["runtime"]
+    except (OSError, ValueError, KeyError):
+        return  # it never came so far
+    if runtime == "docker":
+        remove_containers(engine_socket(), paths.label)
 
 
 def _remove_inside(paths: ClusterPaths) -> int:

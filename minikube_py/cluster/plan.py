@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
+from minikube_py.cluster.engine import engine_socket
 from minikube_py.cluster.identity import Identity
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.config.cluster import ClusterConfig
@@ -156,6 +157,8 @@ def agent_config(plan: ClusterPlan, node: NodePlan) -> AgentConfig:
         host_sockets=plan.paths.vendor_socket,
         network=plan.config.network,
         proxy_mode=plan.config.proxy_mode,
+        cluster=plan.paths.label,
+        engine_socket=engine_socket() if plan.runtime == "docker" else None,
         lease_seconds=max(1, round(plan.config.node_grace)),
     )
 

@@ -98,7 +98,7 @@ class AgentConfig(Model):
     machine_socket: Path | None = Field(
         default=None, description="where this node's fork server listens (process runtime)"
     )
-    engine_socket: Path = Field(default=Path("/var/run/docker.sock"), description="Docker engine (docker runtime)")
+    engine_socket: Path | None = Field(default=None, description="of a Docker engine; the usual one if absent")
     cluster: str = Field(default="minik", description="label minik.cluster of everything made in the engine")
     image_dir: Path = Field(description="root filesystems shared by all nodes of this machine")
     host_sockets: Path | None = Field(

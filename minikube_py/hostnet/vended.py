@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 from pathlib import Path
 
@@ -56,6 +57,7 @@ class VendedSockets:
         if not packet:
             raise ConnectionResetError(errno.ECONNRESET, "the host socket vendor hung up")
         if descriptors:
+            os.set_inheritable(descriptors[0], False)  # recv_fds ignores MSG_CMSG_CLOEXEC before Python 3.12
             made = socket.socket(fileno=descriptors[0])
             made.setblocking(False)
             return made

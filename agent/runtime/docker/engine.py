@@ -16,6 +16,8 @@ from agent.runtime.protocol import RuntimeFault
 
 #: Spoken by every engine since 20.10.
 API_VERSION: Final = "v1.41"
+#: Where an engine listens unless it is told otherwise.
+DEFAULT_ENGINE: Final = Path("/var/run/docker.sock")
 _LONGEST_HEAD: Final = 64 * 1024
 
 
