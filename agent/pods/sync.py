@@ -55,6 +55,7 @@ class PodSync:
         try:
             setting = await self._prepare(actions)
         except StartRefused as refusal:
+            await self._services.view.refresh()
             self._publish()
             return RETRY_SECONDS if refusal.retry_after is None else refusal.retry_after
         names = [*actions.start_ephemeral, *actions.start_init, *actions.start]
@@ -95,8 +96,8 @@ class PodSync:
         state, view = self._state, self._services.view
         sandbox = view.get(state.uid).sandbox
         if sandbox is None and create:
+            # Listed with the containers that are started in it: one listing less between a pod and its start.
             sandbox, state.ips = await self._sandboxes.make(state.pod, self._paths, state.events)
-            await view.refresh()
         if sandbox is None:
             raise StartRefused("SandboxLost", "the sandbox is gone", retry_after=0.0)
         return sandbox.id
