@@ -15,6 +15,7 @@ import orjson
 END_OF_INPUT = "unexpected end of JSON input"
 TOO_DEEP = "exceeded max depth"
 _CERTAINLY_SHALLOW = 200
+_MOST_REPORTS = 100
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _STRING_BODY = re.compile(rb'(?:[^"\\\x00-\x1f]+|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*')
 _LITERALS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
@@ -241,7 +242,7 @@ def _count_keys(value: Any) -> int:
 class Repeated(dict[str, Any]):
     """An object whose text had the keys ``again`` more than once."""
 
-    again: tuple[str, ...] = ()
+    again: frozenset[str] = frozenset()
 
 
 def parse_noting_repeats(body: bytes) -> Any:
@@ -252,22 +253,29 @@ def parse_noting_repeats(body: bytes) -> Any:
             return made
         seen: set[str] = set()
         repeated = Repeated(made)
-        repeated.again = tuple(dict.fromkeys(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+        repeated.again = frozenset(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         return repeated
 
     return json.loads(body, object_pairs_hook=note)
 
 
 def repeated_fields(value: Any, path: str = "") -> list[str]:
-    """``duplicate field "spec.replicas"`` for every repeated key in what ``parse_noting_repeats`` returned."""
+    """``duplicate field "spec.replicas"`` for repeated keys in what ``parse_noting_repeats`` returned, at most 100."""
     found: list[str] = []
+    _collect_repeated(value, path, found)
+    return found
+
+
+def _collect_repeated(value: Any, path: str, found: list[str]) -> None:
+    if len(found) >= _MOST_REPORTS:
+        return
     if isinstance(value, dict):
         for key, item in value.items():
             place = f"{path}.{key}" if path else key
-            if isinstance(value, Repeated) and key in value.again:
+            if isinstance(value, Repeated) and key in value.again and len(found) < _MOST_REPORTS:
                 found.append(f'duplicate field "{place}"')
-            found += repeated_fields(item, place)
+            if isinstance(item, dict | list):
+                _collect_repeated(item, place, found)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            found += repeated_fields(item, f"{path}[{index}]")
-    return found
+            _collect_repeated(item, f"{path}[{index}]", found)

@@ -27,6 +27,7 @@ _FLOAT = re.compile(
 )
 _BOOL = re.compile(r"(?:y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$")
 _LARGEST_EXPANSION = 400_000
+_MOST_REPORTS = 100
 _TRUE = {"y", "yes", "true", "on"}
 
 
@@ -81,7 +82,7 @@ def _construct_mapping(loader: Any, node: Any) -> dict[str, Any]:
         key = _key(loader.construct_object(key_node, deep=True)) if key_node.tag != "tag:yaml.org,2002:merge" else None
         if key is None:
             continue
-        if key in seen:
+        if key in seen and len(repeated) < _MOST_REPORTS:
             repeated.append(f'line {key_node.start_mark.line + 1}: key "{key}" already set in map')
         seen.add(key)
     loader.flatten_mapping(node)

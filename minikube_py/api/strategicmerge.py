@@ -131,10 +131,11 @@ def _retain_keys(result: dict[str, Any], patch: dict[str, Any]) -> None:
     names = patch.pop(RETAIN_KEYS)
     if not isinstance(names, list):
         raise BadRequest(_BAD_RETAIN_KEYS)
+    kept = {name for name in names if isinstance(name, str)}
     for key, value in patch.items():
-        if value is not None and not key.startswith((DELETE_FROM_PRIMITIVES, SET_ELEMENT_ORDER)) and key not in names:
+        if value is not None and not key.startswith((DELETE_FROM_PRIMITIVES, SET_ELEMENT_ORDER)) and key not in kept:
             raise BadRequest(_BAD_RETAIN_KEYS)
-    for key in [key for key in result if key not in names]:
+    for key in [key for key in result if key not in kept]:
         del result[key]
 
 
@@ -150,7 +151,8 @@ def _delete_primitives(result: dict[str, Any], key: str, values: Any) -> None:
         return
     if not isinstance(values, list) or not isinstance(result[key], list):
         raise BadRequest(_BAD_PRIMITIVES)
-    result[key] = [item for item in result[key] if item not in values]
+    gone = {_hashable(value) for value in values}
+    result[key] = [item for item in result[key] if _hashable(item) not in gone]
 
 
 def _merge_ordered_lists(result: dict[str, Any], patch: dict[str, Any], schema: MergeSchema | None) -> None:
@@ -218,11 +220,7 @@ def _merge_list(current: list[Any], patch: list[Any], field: MergeField) -> list
 
 
 def _unique(items: list[Any]) -> list[Any]:
-    found: list[Any] = []
-    for item in items:
-        if item not in found:
-            found.append(item)
-    return found
+    return list({_hashable(item): item for item in items}.values())
 
 
 def _merge_items(current: list[Any], patch: list[Any], field: MergeField) -> list[Any]:
@@ -250,21 +248,22 @@ def _apply_item_directives(
 ) -> tuple[list[Any], list[dict[str, Any]], bool]:
     """What is left of the list, the items to merge into it, and whether they replace it."""
     plain: list[dict[str, Any]] = []
+    deleted: set[Any] = set()
     replaced = False
     for item in patch:
         directive = item.get(DIRECTIVE)
         if directive is None:
             plain.append(item)
         elif directive == "delete":
-            value = _key_of(item, key)
-            current = [kept for kept in current if kept.get(key) != value]
+            deleted.add(_hashable(_key_of(item, key)))
         elif directive == "replace":
             replaced = True
         elif directive == "merge":
             raise BadRequest("merging lists cannot yet be specified in the patch")
         else:
             raise BadRequest(f"unknown patch type: {directive} in map: {go_map(item)}")
-    return current, plain, replaced
+    kept = [item for item in current if key not in item or _hashable(item[key]) not in deleted] if deleted else current
+    return kept, plain, replaced
 
 
 def _in_order(merged: list[Any], order: list[Any], server_order: list[Any], merge_key: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from apiserver.schema.managedfields.atoms import Atom
@@ -36,7 +37,7 @@ def _merge_lists(atom: Atom, live: Any, config: Any) -> Any:
     left = [atom.item_key(item) for item in live]
     right = [atom.item_key(item) for item in config]
     before, after = index_items(atom, live), index_items(atom, config)
-    shared = [key for key in right if key in before]
+    shared = deque(key for key in right if key in before)
     merged: set[str | None] = set()
     result: list[Any] = []
 
@@ -48,7 +49,7 @@ def _merge_lists(atom: Atom, live: Any, config: Any) -> Any:
         assert element is not None
         result.append(merge(element, others[0], config[index]) if others else config[index])
         if shared and shared[0] == key:
-            shared.pop(0)
+            shared.popleft()
 
     at, to = 0, 0
     while at < len(left) or to < len(right):

@@ -52,6 +52,15 @@ def test_what_cannot_be_applied_is_a_422_without_details(operations: list[Any]) 
         apply_json_patch(OBJECT, operations)
 
 
+def test_copies_of_copies_come_to_an_end() -> None:
+    bomb = [{"op": "copy", "from": "", "path": f"/c{number}"} for number in range(200)]
+    with pytest.raises(Invalid):
+        apply_json_patch({"spec": "x" * 100}, bomb)
+    deep = [{"op": "copy", "from": "/a", "path": "/a/a"}] * 400
+    with pytest.raises(Invalid):
+        apply_json_patch({"a": {}}, deep)
+
+
 def test_a_json_patch_is_a_list_of_objects() -> None:
     with pytest.raises(BadRequest, match=r"cannot unmarshal object into Go value of type \[\]handlers.jsonPatchOp"):
         apply_json_patch(OBJECT, {"op": "add"})
