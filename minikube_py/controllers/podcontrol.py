@@ -24,8 +24,6 @@ T = TypeVar("T")
 
 #: No controller makes or removes more pods in one round.
 BURST = 500
-#: Requests under way at once for one owner: more would only open connections.
-WIDEST_BATCH = 32
 _LONGEST_PREFIX = 253 - 5
 
 
@@ -109,7 +107,7 @@ async def slow_start(items: Sequence[T], act: Callable[[T], Awaitable[Any]]) -> 
         if error is not None:
             return error
         done += len(batch)
-        size = min(size * 2, WIDEST_BATCH)
+        size *= 2
     return None
 
 

@@ -22,6 +22,8 @@ from minikube_py.client.rest import Client, PatchKind
 _LOOK_SECONDS = 1.0
 #: A cache that lags by more than this has lost its watch; it is fresh again after its next list.
 _PATIENCE_SECONDS = 30.0
+#: Requests under way at once: each is a connection, and more of them only wait in the server instead of here.
+_AT_ONCE = 32
 
 
 class CacheLags(Exception):
@@ -35,6 +37,7 @@ class Writes:
         self._client = client
         self._informers = informers
         self._echoes: dict[Resource, _Echo] = {}
+        self._gate = asyncio.Semaphore(_AT_ONCE)
 
     def follow(self, resource: Resource) -> Informer:
         """The resource's informer; from now on writes to the resource wait for it."""
@@ -44,13 +47,15 @@ class Writes:
 
     async def create(self, resource: Resource, obj: Object) -> Object:
         """Create the object in its own namespace."""
-        created = await self._client.create(resource, obj, namespace_of(obj) or None)
+        async with self._gate:
+            created = await self._client.create(resource, obj, namespace_of(obj) or None)
         await self._reached(resource, created)
         return created
 
     async def update(self, resource: Resource, obj: Object, *, subresource: str | None = None) -> Object:
         """Replace the object (or its status); Conflict where it has moved on since it was read."""
-        updated = await self._client.update(resource, obj, subresource=subresource)
+        async with self._gate:
+            updated = await self._client.update(resource, obj, subresource=subresource)
         await self._reached(resource, updated)
         return updated
 
@@ -71,7 +76,10 @@ class Writes:
     ) -> Object:
         """Patch the object that ``obj`` names."""
         namespace = namespace_of(obj) or None
-        patched = await self._client.patch(resource, name_of(obj), patch, namespace, kind=kind, subresource=subresource)
+        async with self._gate:
+            patched = await self._client.patch(
+                resource, name_of(obj), patch, namespace, kind=kind, subresource=subresource
+            )
         await self._reached(resource, patched)
         return patched
 
@@ -80,18 +88,18 @@ class Writes:
     ) -> bool:
         """Ask for the deletion of this very object (by UID); False where it is gone already."""
         try:
-            await self._client.delete(
-                resource,
-                name_of(obj),
-                namespace_of(obj) or None,
-                propagation=propagation,
-                grace_seconds=grace_seconds,
-                preconditions={"uid": uid_of(obj)},
-            )
+            async with self._gate:
+                await self._client.delete(
+                    resource,
+                    name_of(obj),
+                    namespace_of(obj) or None,
+                    propagation=propagation,
+                    grace_seconds=grace_seconds,
+                    preconditions={"uid": uid_of(obj)},
+                )
         except NotFound:
             return False
-        finally:
-            echo = self._echoes.get(resource)
+        echo = self._echoes.get(resource)
         if echo is not None:
             await echo.until_going(obj)
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from minikube_py.aio.clock import Clock
 from minikube_py.api.errors import NotFound
 from minikube_py.api.meta import annotations_of, find_condition, format_time, metadata, name_of, namespace_of
@@ -13,6 +15,8 @@ from minikube_py.scheduler.views import PodInfo
 from minikube_py.scheduler.volumes import SELECTED_NODE
 
 UNSCHEDULABLE = "Unschedulable"
+#: Requests under way at once: each is a connection, and more of them only wait in the server instead of here.
+_AT_ONCE = 16
 
 
 def binding_of(pod: PodInfo, node: str) -> Object:
@@ -50,10 +54,14 @@ class Announcer:
         self._client = client
         self._recorder = recorder
         self._clock = clock
+        self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def bind(self, pod: PodInfo, node: str) -> None:
         """Bind the pod. Raises StatusError where the API server refuses, ConnectionFailed where it is away."""
-        await self._client.create(PODS, binding_of(pod, node), pod.namespace, name=pod.key.name, subresource="binding")
+        async with self._gate:
+            await self._client.create(
+                PODS, binding_of(pod, node), pod.namespace, name=pod.key.name, subresource="binding"
+            )
         message = f"Successfully assigned {pod.key} to {node}"
         self._recorder.event(pod.obj, "Normal", "Scheduled", message)
 
@@ -74,8 +82,9 @@ class Announcer:
             return
         patch = {"status": {"conditions": [condition]}}
         try:
-            await self._client.patch(
-                PODS, pod.key.name, patch, pod.namespace, kind=PatchKind.STRATEGIC, subresource="status"
-            )
+            async with self._gate:
+                await self._client.patch(
+                    PODS, pod.key.name, patch, pod.namespace, kind=PatchKind.STRATEGIC, subresource="status"
+                )
         except NotFound:
             pass

@@ -7,6 +7,7 @@ async with SimulatedNodes(client, clock) as nodes:
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 
 from minikube_py.aio.clock import Clock, SystemClock
@@ -34,6 +35,7 @@ class SimulatedNodes:
         self._silent: set[str] = set()
         self._next_ip = 1
         self._busy: set[str] = set()
+        self._gate = asyncio.Semaphore(32)
         #: Pods whose names start so never become ready.
         self.failing: tuple[str, ...] = ()
         #: Pods whose names start so end at once, with this phase.
@@ -116,12 +118,13 @@ class SimulatedNodes:
 
     async def _serve(self, pod: Object) -> None:
         try:
-            if is_deleting(pod):
-                await self._client.delete(
-                    PODS, name_of(pod), namespace_of(pod), grace_seconds=0, preconditions={"uid": uid_of(pod)}
-                )
-            else:
-                await self._run(pod)
+            async with self._gate:
+                if is_deleting(pod):
+                    await self._client.delete(
+                        PODS, name_of(pod), namespace_of(pod), grace_seconds=0, preconditions={"uid": uid_of(pod)}
+                    )
+                else:
+                    await self._run(pod)
         except (NotFound, Conflict):
             pass
         finally:
