@@ -31,6 +31,7 @@ _SUFFIX_LENGTH = 5
 _LONGEST_GENERATED_NAME = 63
 #: No vowels and no look-alikes, so that no word and no doubt arises.
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_KUBERNETES_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _MANAGER_LENGTH = 128
 _SUBRESOURCE_LENGTH = 256
 
@@ -95,6 +96,7 @@ def validate_update_metadata(new: Metadata, old: Metadata, namespaced: bool, err
     validate_metadata_update(new, old, "metadata", found)
     errors += found
     errors += found
+    validate_finalizer_owners(new, errors)
 
 
 def _validate_namespace(namespace: str | None, namespaced: bool, path: str, errors: list[FieldError]) -> None:
@@ -178,6 +180,14 @@ def validate_finalizers(finalizers: list[str], path: str, errors: list[FieldErro
         errors.extend(invalid(path, name, text) for text in names.qualified_name(name))
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
         errors.append(invalid(path, finalizers, "finalizer foregroundDeletion and orphan cannot be both set"))
+
+
+def validate_finalizer_owners(meta: Metadata, errors: list[FieldError]) -> None:
+    """In built-in kinds, a finalizer without a domain is one of Kubernetes' own (``validateKubeFinalizerName``)."""
+    for index, name in enumerate(meta.get("finalizers") or ()):
+        if "/" not in name and name not in _KUBERNETES_FINALIZERS:
+            detail = "name is neither a standard finalizer name nor is it fully qualified"
+            errors.append(invalid(f"metadata.finalizers[{index}]", name, detail))
 
 
 def validate_owners(owners: list[dict[str, Any]], path: str, errors: list[FieldError]) -> None:

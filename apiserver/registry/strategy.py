@@ -22,6 +22,7 @@ from apiserver.registry.context import RequestContext
 from apiserver.registry.metadata import (
     keep_system_fields,
     start_system_fields,
+    validate_finalizer_owners,
     validate_metadata,
     validate_path_segments,
     validate_update_metadata,
@@ -204,6 +205,7 @@ class KindStrategy:
         """See ``Strategy``."""
         errors: Errors = []
         validate_metadata(obj["metadata"], self.resource.namespaced, self.name_rule, "metadata", errors)
+        validate_finalizer_owners(obj["metadata"], errors)
         self.validate(obj, errors)
         self.validate_new(obj, errors)
         self.validate_in_context(obj, None, ctx, errors)

@@ -118,3 +118,14 @@ def test_leases_need_a_resource_version(registry: Any) -> None:
     old = registry.create(resources.LEASES, {"metadata": {"name": "l"}, "spec": {}})
     refused = registry.update_refused(resources.LEASES, {"metadata": {"name": "l"}, "spec": {}}, old)
     assert 'metadata.resourceVersion: Invalid value: "": must be specified for an update' in refused
+
+
+def test_finalizers_without_a_domain_are_kubernetes_own(registry: Any) -> None:
+    given = {"metadata": {"name": "a", "finalizers": ["orphan", "mine", "example.com/mine"]}}
+    assert registry.refused(resources.CONFIGMAPS, given) == [
+        'metadata.finalizers[1]: Invalid value: "mine": '
+        "name is neither a standard finalizer name nor is it fully qualified"
+    ]
+    stored = registry.create(resources.CONFIGMAPS, {"metadata": {"name": "a"}})
+    changed = stored | {"metadata": stored["metadata"] | {"finalizers": ["mine"]}}
+    assert len(registry.update_refused(resources.CONFIGMAPS, changed, stored)) == 1
