@@ -107,7 +107,7 @@ class CloudProvider:
             clients=Clients(pod_cidrs=(), node_addresses=("127.0.0.0/8", "::1/128", *addresses, *self._inside)),
             host_sockets=self._host_sockets,
             clock=self._clock,
-            keep_sources=True,
+            keep_sources=self._host_sockets is not None,  # in the machine's own network nothing is rearranged
             node_ips=_first_of_each_family(addresses),
         )
 

@@ -87,5 +87,5 @@ class UserspaceDataPlane:
         self._driver.stop()
         self._medium.pipes.close()
         self._engine.shut_down()
-        if self._connector.transparent:
-            transparent.disable()
+        if self._keep_sources:
+            transparent.disable(self._node_ips)

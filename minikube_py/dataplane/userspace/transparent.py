@@ -42,16 +42,30 @@ def enable(node_ips: Iterable[str]) -> bool:
     return True
 
 
-def disable() -> None:
-    """Takes the netfilter rule away. The routing rule is of no effect without marks."""
+def disable(node_ips: Iterable[str]) -> None:
+    """Takes away what ``enable`` made, and the routes that external addresses share with it."""
     try:
         with closing(Netfilter()) as netfilter:
             transaction = Transaction()
             transaction.add(nf.DELETE_TABLE, nf.INET, nf.table_body(TABLE))
             netfilter.commit(transaction)
     except OSError as error:
-        if error.errno != errno.ENOENT:
-            _log.warning("cannot remove %s: %s", TABLE, error)
+        _tell(error)
+    with Netlink() as netlink:
+        for ip in node_ips:
+            try:
+                netlink.rule_del(table=ROUTE_TABLE, priority=_RULE_PRIORITY, fwmark=MARK, ipv6=":" in ip)
+            except OSError as error:
+                _tell(error)
+            try:
+                netlink.route_del("::/0" if ":" in ip else "0.0.0.0/0", table=ROUTE_TABLE)
+            except OSError as error:
+                _tell(error)
+
+
+def _tell(error: OSError) -> None:
+    if error.errno not in (errno.ENOENT, errno.ESRCH, errno.EPERM):
+        _log.warning("cannot undo what preserved clients' addresses: %s", error)
 
 
 def _mark_answers() -> None:

@@ -365,6 +365,27 @@ def test_the_same_in_ipv6(rig: Rig, protocol: str) -> None:
     assert rig.ask("a", VIP6, protocol=protocol)[0] == "refused"
 
 
+def test_a_stopped_plane_leaves_the_namespace_as_it_was(lab: Lab) -> None:
+    loop = LoopThread(lab.places["node-1"])
+
+    def state() -> tuple[object, ...]:
+        with Netlink() as netlink, contextlib.closing(Netfilter()) as netfilter:
+            routes = [netlink.routes(ipv6=six) for six in (False, True)]
+            rules = [netlink.rules(ipv6=six) for six in (False, True)]
+            tables = [netfilter.dump(1, family) for family in (nf.INET, nf.IPV4, nf.IPV6)]
+            return routes, rules, tables
+
+    try:
+        before = loop.run(state)
+        for make in PLANES.values():
+            rig = Rig(lab, loop, make)
+            rig.put(service("web", externalIPs=["203.0.113.7"]), pods("b"))
+            rig.close()
+            assert loop.run(state) == before
+    finally:
+        loop.close()
+
+
 def test_an_agent_that_comes_back_takes_over_from_what_it_left(lab: Lab) -> None:
     """The nftables plane of a killed agent serves until its successor knows the table."""
     loop = LoopThread(lab.places["node-1"])
