@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,7 @@ from agent.pods.volumes.errors import VolumeError
 from agent.pods.volumes.manager import MountedVolumes
 from agent.runtime.protocol import ContainerState, ContainerStatus
 
+_log = logging.getLogger(__name__)
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -74,6 +76,16 @@ class PodSync:
         sandbox = self._services.view.get(self._state.uid).sandbox
         if sandbox is not None:
             self._state.ips = await self._sandboxes.connect(self._state.pod, sandbox)
+
+    async def adopt_volumes(self) -> None:
+        """Follow again what an adopted pod's volumes are made of. It has them already: nothing waits for this."""
+        try:
+            volumes = await self._services.volumes.setup(self._state.pod)
+        except VolumeError as error:
+            _log.info("pod %s keeps its volumes as they are: %s", self._state.uid, error)
+            return
+        if self._state.volumes is None:
+            self._state.volumes = volumes
 
     async def _prepare(self, actions: PodActions) -> PodSetting:
         """Volumes and sandbox, made at the same time where both are missing. Raises StartRefused."""

@@ -72,6 +72,7 @@ class PodWorker:
         self._step: asyncio.Task[None] | None = None
         self._retry = Backoff(1.0, 30.0)
         self._tasks = TaskSet(f"pod-{full_name(pod)}")
+        self._refreshes = TaskSet(f"volumes-{full_name(pod)}")
         self._probes = PodProbes(
             runtime=services.runtime, clock=services.clock, on_result=self.changed, on_answer=self._probe_answered
         )
@@ -93,6 +94,7 @@ class PodWorker:
         if self._timer is not None:
             self._timer.cancel()
         await self._probes.stop()
+        await self._refreshes.close()
         await self._tasks.close()
 
     def observe(self, pod: Object) -> None:
@@ -125,8 +127,8 @@ class PodWorker:
     def refresh_volumes(self) -> None:
         """Something that the pod's volumes are made of has changed."""
         self._sync.retry_now()
-        if self.state.volumes is not None:
-            self._tasks.spawn(self._services.volumes.refresh(self.pod), name="volumes")
+        if self.state.volumes is not None and self.stage is Stage.SYNCING:
+            self._refreshes.spawn(self._services.volumes.refresh(self.pod), name="volumes")
         self._wake.set()
 
     def publish(self) -> None:
@@ -190,6 +192,8 @@ class PodWorker:
             if state.outcome is not None:
                 state.events.warning(state.outcome.reason, state.outcome.message)
         self.stage = Stage.SYNCING
+        if services.view.get(state.uid).sandbox is not None:
+            self._refreshes.spawn(self._sync.adopt_volumes(), name="adopt")
         await self._probes.follow(self.pod, services.view.get(state.uid), state.pod_ip)
         self.publish()
 
@@ -243,6 +247,7 @@ class PodWorker:
 
     async def _end(self) -> None:
         self.stage = Stage.STOPPING
+        await self._refreshes.close()  # one that went on would look up again what the teardown lets go
         await self._probes.stop_restarting()
         self.publish()
         await self._teardown.stop(removed=self._removed)

@@ -52,6 +52,8 @@ class VolumeManager:
         self._tokens = tokens
         self._clock = clock
         self._allocatable = allocatable
+        #: One writer per pod at a time: two updates of one directory would take each other's links away.
+        self._locks: dict[str, asyncio.Lock] = {}
 
     def directory(self, uid: str) -> Path:
         """Where the pod's volumes live."""
@@ -59,6 +61,10 @@ class VolumeManager:
 
     async def setup(self, pod: Object) -> MountedVolumes:
         """Every volume of the pod, made or brought up to date. Raises VolumeError naming the first that fails."""
+        async with self._lock(uid_of(pod)):
+            return await self._setup_all(pod)
+
+    async def _setup_all(self, pod: Object) -> MountedVolumes:
         paths: dict[str, Path] = {}
         read_only = set()
         for volume in spec_of(pod).get("volumes") or ():
@@ -72,16 +78,24 @@ class VolumeManager:
 
     async def refresh(self, pod: Object) -> None:
         """Write again what is made of API objects: one of them, the pod's metadata or a token has changed."""
-        for volume in spec_of(pod).get("volumes") or ():
-            if _from_api(volume):
-                try:
-                    await self._write(pod, volume)
-                except (VolumeError, OSError) as error:
-                    _log.info("volume %s of pod %s stays as it is: %s", volume["name"], uid_of(pod), error)
+        async with self._lock(uid_of(pod)):
+            for volume in spec_of(pod).get("volumes") or ():
+                if _from_api(volume):
+                    await self._refresh_one(pod, volume)
+
+    async def _refresh_one(self, pod: Object, volume: dict[str, Any]) -> None:
+        try:
+            await self._write(pod, volume)
+        except (VolumeError, OSError) as error:
+            _log.info("volume %s of pod %s stays as it is: %s", volume["name"], uid_of(pod), error)
+
+    def _lock(self, uid: str) -> asyncio.Lock:
+        return self._locks.setdefault(uid, asyncio.Lock())
 
     async def teardown(self, uid: str) -> None:
         """Give up the pod's volumes and what they hold."""
         self._tokens.forget(uid)
+        self._locks.pop(uid, None)
         await self._objects.release(uid)
         await asyncio.to_thread(_remove_tree, self.directory(uid))
 

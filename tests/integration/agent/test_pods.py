@@ -224,6 +224,11 @@ async def test_volumes_and_environment_come_from_the_api_and_follow_it(client: C
         assert file.read_text() == "one"
         await client.patch(CONFIGMAPS, "cm", {"data": {"key": "two"}}, "default")
         await eventually(lambda: file.read_text() == "two")
+    async with running_node(client, runtime, tmp_path / "node", clock=CLOCK) as node:
+        await node.until(lambda pod: phase(pod) == "Running")
+        await client.patch(CONFIGMAPS, "cm", {"data": {"key": "three"}}, "default")
+        await eventually(lambda: file.read_text() == "three")
+        assert await runtime.list_containers() == [status]
 
 
 async def test_a_restarted_agent_adopts_its_pods_and_clears_what_nobody_wants(client: Client, tmp_path: Path) -> None:
