@@ -14,18 +14,8 @@ from minikube_py.api.meta import name_of, parse_time
 from minikube_py.api.selectors import label_selector_of
 from minikube_py.api.types import Object
 
-NAME_DESCRIPTION = (
-    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow "
-    "a client to request the generation of an appropriate name automatically. Name is primarily intended for creation "
-    "idempotence and configuration definition. Cannot be updated. More info: "
-    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
-)
-CREATED_DESCRIPTION = (
-    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed "
-    "to be set in happens-before order across separate operations. Clients may not set this value. It is represented "
-    "in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
-    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
-)
+NAME_DESCRIPTION = "The object's name, unique among its kind in a namespace."
+CREATED_DESCRIPTION = "When the object was created, by the server's clock."
 UNKNOWN = "<unknown>"
 NONE = "<none>"
 
