@@ -20,7 +20,7 @@ from minikube_py.client.rest import Client, PatchKind
 
 #: How often a wait looks for itself, should the event that ends it never come (a relist may skip it).
 _LOOK_SECONDS = 1.0
-#: A cache that lags by more than this has lost its watch; it is fresh again after its next list.
+#: How long a deletion may take to show before it is asked for again.
 _PATIENCE_SECONDS = 30.0
 #: Requests under way at once: each is a connection, and more of them only wait in the server instead of here.
 _AT_ONCE = 32
@@ -117,41 +117,59 @@ class _Echo:
         self.informer = informer
         self._waiting: dict[ObjectKey, list[asyncio.Future[None]]] = {}
         self._departed: dict[ObjectKey, str] = {}
+        #: The last revision seen: unlike the informer's own it survives a broken watch.
+        self._newest = 0
         informer.subscribe(self._on_change)
 
     async def until_seen(self, obj: Object) -> None:
-        """Return once the cache has this revision of the object, or a later one, or has seen it go."""
+        """Return once the cache has this revision of the object, or a later one, or has seen it go.
+
+        However long the watch is broken: to decide on a cache that lacks what was created would be to create it twice.
+        Raises CacheLags where the server came back with an older memory, in which the write may never have happened.
+        """
         key, uid, revision = key_of(obj), uid_of(obj), revision_of(obj)
+        known_before = self._newest = self._known() or self._newest
 
         def seen() -> bool:
             cached = self.informer.get(key.namespace, key.name)
             if cached is not None and revision_of(cached) >= revision:
                 return True
-            known = self.informer.resource_version
-            return self._departed.get(key) == uid or (known.isdigit() and int(known) >= revision)
+            known = self._known()
+            if 0 < known < known_before:
+                raise CacheLags(
+                    f"{self.informer.scope.resource.plural} {key}: the server counts from an earlier revision"
+                )
+            return self._departed.get(key) == uid or known >= revision
 
         await self._until(key, seen)
 
     async def until_going(self, obj: Object) -> None:
-        """Return once the cache shows the object deleted, or marked for deletion."""
+        """Return once the cache shows the object deleted, or marked for deletion. Raises CacheLags after a while:
+        asking again for a deletion (by UID) does no harm."""
         key, uid = key_of(obj), uid_of(obj)
+        give_up = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
 
         def going() -> bool:
             cached = self.informer.get(key.namespace, key.name)
-            return cached is None or uid_of(cached) != uid or is_deleting(cached)
+            if cached is None or uid_of(cached) != uid or is_deleting(cached):
+                return True
+            if asyncio.get_running_loop().time() > give_up:
+                raise CacheLags(f"{self.informer.scope.resource.plural} {key} was deleted but is still seen")
+            return False
 
         await self._until(key, going)
 
+    def _known(self) -> int:
+        """The revision up to which the cache is complete; 0 while a new list is due."""
+        known = self.informer.resource_version
+        return int(known) if known.isdigit() else 0
+
     async def _until(self, key: ObjectKey, condition: Callable[[], bool]) -> None:
-        waited = 0.0
         while not condition():
-            if waited >= _PATIENCE_SECONDS:
-                raise CacheLags(f"{self.informer.scope.resource.plural} {key} was written but is not seen")
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(key, []).append(future)
             done, _ = await asyncio.wait({future}, timeout=_LOOK_SECONDS)
             if not done:
-                waited += _LOOK_SECONDS
                 self._give_up(key, future)
         if key not in self._waiting:
             self._departed.pop(key, None)
@@ -163,7 +181,10 @@ class _Echo:
 
     def _on_change(self, old: Object | None, new: Object | None) -> None:
         obj = new if new is not None else old
-        if not self._waiting or obj is None:
+        if obj is None:
+            return
+        self._newest = max(self._newest, revision_of(obj))
+        if not self._waiting:
             return
         key = key_of(obj)
         waiting = self._waiting.pop(key, None)

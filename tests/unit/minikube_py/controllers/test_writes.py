@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import pytest
 import pytest_asyncio
 
 from minikube_py.aio.clock import SystemClock
@@ -15,7 +16,7 @@ from minikube_py.api.types import Object
 from minikube_py.client.informer import Informer
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
-from minikube_py.controllers.writes import Writes
+from minikube_py.controllers.writes import CacheLags, Writes
 from tests.support.fakeapi import FakeAPI
 
 
@@ -75,3 +76,30 @@ async def test_a_status_that_is_the_same_is_not_sent(setup: Setup) -> None:
 async def test_resources_that_nobody_follows_are_not_waited_for(setup: Setup) -> None:
     meta = {"name": "s", "namespace": "default"}
     await setup.writes.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": meta})
+
+
+async def test_a_broken_watch_is_waited_for(setup: Setup) -> None:
+    setup.api.break_watches()
+    created = await setup.writes.create(CONFIGMAPS, configmap())
+    assert setup.informer.get("default", "c") == created
+
+
+async def test_what_another_client_deletes_meanwhile_is_not_waited_for(setup: Setup) -> None:
+    setup.api.break_watches()
+    creating = asyncio.gather(setup.writes.create(CONFIGMAPS, configmap()))
+    while setup.api.get(CONFIGMAPS, "c", "default") is None:  # noqa: ASYNC110 - the fake API has no event for it
+        await asyncio.sleep(0.001)
+    setup.api.remove(CONFIGMAPS, "c", "default")
+    await creating
+
+
+async def test_a_server_with_an_older_memory_ends_the_wait(setup: Setup) -> None:
+    for number in range(5):
+        await setup.writes.create(CONFIGMAPS, configmap(f"c{number}"))
+    setup.api.break_watches()
+    creating = asyncio.gather(setup.writes.create(CONFIGMAPS, configmap("late")))
+    while setup.api.get(CONFIGMAPS, "late", "default") is None:  # noqa: ASYNC110 - the fake API has no event for it
+        await asyncio.sleep(0.001)
+    await setup.api.restart(revision=5)
+    with pytest.raises(CacheLags):
+        await creating
