@@ -13,9 +13,9 @@ from pathlib import Path
 
 from minikube_py.cluster import kubeconfig
 from minikube_py.cluster.children import Part
-from minikube_py.cluster.engine import engine_socket, remove_containers
 from minikube_py.cluster.files import write_private
 from minikube_py.cluster.hostlink import connect_host, route_services
+from minikube_py.cluster.leftovers import remove_leftovers
 from minikube_py.cluster.network import Cable, ClusterNetwork, build_network, listen_in
 from minikube_py.cluster.plan import (
     FABRIC_API_PORT,
@@ -27,10 +27,8 @@ from minikube_py.cluster.plan import (
     identities,
     machine_config,
 )
-from minikube_py.cluster.removal import remove_tree
 from minikube_py.cluster.userspace import Privileges
 from minikube_py.config.parts import Model, ReadinessConfig
-from minikube_py.linux import cgroups
 
 _log = logging.getLogger(__name__)
 
@@ -179,13 +177,4 @@ class Assembly:
         if self._network is not None:
             self._network.close()
         if remove:
-            self._remove_outside()
-            remove_tree(self.plan.paths.sockets)
-            remove_tree(self.plan.paths.root)
-
-    def _remove_outside(self) -> None:
-        """What the kernel and the engine keep for us beyond the life of a process."""
-        if self.plan.runtime == "docker":
-            remove_containers(engine_socket(), self.plan.paths.label)
-        for node in self.plan.nodes:
-            cgroups.sweep(cgroups.name_for(str(self.plan.paths.node_state(node.name))))
+            remove_leftovers(self.plan.paths)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import os
 import select
@@ -16,16 +15,15 @@ from typing import Literal
 
 from minikube_py.cluster.assembly import Assembly
 from minikube_py.cluster.children import log_to, run_in_child
-from minikube_py.cluster.engine import check_engine, engine_socket, remove_containers
+from minikube_py.cluster.engine import check_engine
+from minikube_py.cluster.leftovers import remove_after_a_crash
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.plan import ClusterPlan, make_plan
 from minikube_py.cluster.preflight import explain, probe
 from minikube_py.cluster.progress import Progress, ProgressWriter, read_progress
-from minikube_py.cluster.removal import remove_tree
 from minikube_py.cluster.supervisor import Supervisor
 from minikube_py.cluster.userspace import Privileges, enter
 from minikube_py.config.cluster import ClusterConfig
-from minikube_py.linux import cgroups
 
 
 class AlreadyRunning(Exception):
@@ -60,7 +58,7 @@ def launch(config: ClusterConfig) -> Launch:
     plan = make_plan(config, paths, choose_runtime(config))
     lock = take_lock(paths)
     try:
-        clear_leftovers(paths)
+        remove_after_a_crash(paths)
         listener = _listen(config.api_port)
         paths.logs.mkdir(mode=0o700, parents=True)
         read_end, write_end = os.pipe()
@@ -93,37 +91,6 @@ def take_lock(paths: ClusterPaths) -> int:
         os.close(lock)
         raise AlreadyRunning(f'cluster "{paths.root.name}" is already running') from None
     return lock
-
-
-def clear_leftovers(paths: ClusterPaths) -> None:
-    """Removes what a killed cluster left: its processes died with it, its files did not. Call with the lock held."""
-    _clear_engine(paths)
-    for node in paths.node_states():
-        cgroups.sweep(cgroups.name_for(str(node)))
-    try:
-        remove_tree(paths.sockets)
-        remove_tree(paths.root)
-    except PermissionError:  # files of our subordinate users: only their user namespace may remove them
-        pid = os.fork()
-        if pid == 0:
-            run_in_child(lambda: _remove_inside(paths))
-        os.waitpid(pid, 0)
-        remove_tree(paths.root)
-
-
-def _clear_engine(paths: ClusterPaths) -> None:
-    try:
-        runtime = json.loads(paths.cluster_file.read_bytes())["runtime"]
-    except (OSError, ValueError, KeyError):
-        return  # it never came so far
-    if runtime == "docker":
-        remove_containers(engine_socket(), paths.label)
-
-
-def _remove_inside(paths: ClusterPaths) -> int:
-    enter()
-    remove_tree(paths.root)
-    return 0
 
 
 def _listen(port: int) -> socket.socket:

@@ -92,11 +92,6 @@ class ClusterPaths:
         """What marks the cluster's containers in a Docker engine, which several users may share."""
         return f"{self.root.name}-{zlib.crc32(os.fsencode(self.root)):08x}"
 
-    def node_states(self) -> list[Path]:
-        """The state directories of the nodes that there are."""
-        folder = self.root / "nodes"
-        return sorted(folder.iterdir()) if folder.is_dir() else []
-
     def node_state(self, node: str) -> Path:
         return self.root / "nodes" / node
 

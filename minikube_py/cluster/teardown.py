@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from minikube_py.cluster import kubeconfig
 from minikube_py.cluster.control import ClusterNotRunning, ask
-from minikube_py.cluster.launch import AlreadyRunning, clear_leftovers, take_lock
+from minikube_py.cluster.launch import AlreadyRunning, take_lock
+from minikube_py.cluster.leftovers import remove_after_a_crash
 from minikube_py.cluster.paths import ClusterPaths
 
 #: An orderly end takes well under a second; a supervisor that needs longer than this is stuck and is killed.
@@ -22,7 +23,7 @@ def take_down(name: str) -> bool:
     existed = paths.root.exists()
     lock = _end_supervisor(paths)
     try:
-        clear_leftovers(paths)
+        remove_after_a_crash(paths)
         kubeconfig.remove_from(kubeconfig.user_kubeconfig(), name)
         paths.lock.unlink()
     finally:

@@ -1,0 +1,73 @@
+"""Everything that a cluster leaves outside its processes, and its removal.
+
+The kernel takes namespaces, veths, routes and processes by itself. What stays are files, memory volumes, control groups
+and an engine's containers. The supervisor removes them when it goes down in order; a command does after a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from minikube_py.cluster.children import run_in_child
+from minikube_py.cluster.engine import engine_socket, remove_containers
+from minikube_py.cluster.paths import ClusterPaths
+from minikube_py.cluster.removal import remove_tree
+from minikube_py.cluster.userspace import enter
+from minikube_py.linux import cgroups
+
+_SHARED_MEMORY = Path("/dev/shm")
+
+
+def remove_leftovers(paths: ClusterPaths) -> None:
+    """Removes all of them. Nothing of the cluster may run any more. Raises OSError where something will not go.
+
+    Files of subordinate users can be removed only inside their user namespace: see ``remove_after_a_crash``.
+    """
+    if _runtime_of(paths) == "docker":
+        remove_containers(engine_socket(), paths.label)
+    for node in _node_states(paths):
+        cgroups.sweep(cgroups.name_for(str(node)))
+    for volume in _memory_volumes(paths):
+        remove_tree(volume)
+    remove_tree(paths.sockets)
+    remove_tree(paths.root)
+
+
+def remove_after_a_crash(paths: ClusterPaths) -> None:
+    """The same from a command; call it with the cluster's lock held."""
+    try:
+        remove_leftovers(paths)
+    except PermissionError:
+        pid = os.fork()
+        if pid == 0:
+            run_in_child(lambda: _remove_inside(paths))
+        os.waitpid(pid, 0)
+        remove_leftovers(paths)
+
+
+def _remove_inside(paths: ClusterPaths) -> int:
+    enter()
+    remove_leftovers(paths)
+    return 0
+
+
+def _runtime_of(paths: ClusterPaths) -> str:
+    try:
+        return str(json.loads(paths.cluster_file.read_bytes())["runtime"])
+    except (OSError, ValueError, KeyError):
+        return ""  # it never came so far
+
+
+def _node_states(paths: ClusterPaths) -> list[Path]:
+    folder = paths.root / "nodes"
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _memory_volumes(paths: ClusterPaths) -> list[Path]:
+    """The agents' emptyDirs with ``medium: Memory``, named after the path of the volume."""
+    prefix = "minik" + str(paths.root).replace("/", "-") + "-"
+    if not _SHARED_MEMORY.is_dir():
+        return []
+    return [entry for entry in _SHARED_MEMORY.iterdir() if entry.name.startswith(prefix)]
