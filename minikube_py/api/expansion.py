@@ -1,7 +1,7 @@
 """``$(VAR)`` references in commands, arguments, environment values and subPathExpr.
 
 The rules are those of the ``Container.command`` field documentation: ``$(NAME)`` becomes the variable's value, a
-reference to an unknown variable stays as it is written, and ``$$`` is an escaped ``$`` (``$$(NAME)`` gives ``$(NAME)``).
+reference to an unknown variable stays as it is written; ``$$`` is an escaped ``$`` (``$$(NAME)`` gives ``$(NAME)``).
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ _PYTHON = ctypes.pythonapi
 def fork_into(flags: int) -> int:
     """fork(2) with the child in the fresh namespaces ``flags`` (CLONE_NEW*): 0 in the child, its pid in the parent.
 
-    With CLONE_NEWPID the child is pid 1 there. The caller must have a single thread: the C library's own fork handlers do
-    not run. Raises OSError: EPERM without privilege, ENOSPC where the kernel's limit of namespaces is reached.
+    With CLONE_NEWPID the child is pid 1 there. The caller must have a single thread: the C library's own fork handlers
+    do not run. Raises OSError: EPERM without privilege, ENOSPC where the kernel's limit of namespaces is reached.
     """
     # struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls
     arguments = ctypes.create_string_buffer(struct.pack("8Q", flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0))
