@@ -1,22 +1,22 @@
 """Real kubectls against the API server alone: what each command sends, and what it prints.
 
-MINIK_KUBECTL names kubectl binaries, separated by colons; without it the one on the PATH is used, or the tests are
-skipped. Commands that need nodes are tested with a whole cluster (tests/e2e).
+They are those of tools/fetch_clients.py, or the one on the PATH; without any the tests are skipped. Commands that need
+nodes are tested with a whole cluster (tests/e2e).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.integration.apiserver.conftest import Server
+from tests.support.minik import kubectls
 
-KUBECTLS = [path for path in os.environ.get("MINIK_KUBECTL", shutil.which("kubectl") or "").split(":") if path]
-pytestmark = pytest.mark.skipif(not KUBECTLS, reason="no kubectl: set MINIK_KUBECTL")
+KUBECTLS = kubectls()
+pytestmark = pytest.mark.skipif(not KUBECTLS, reason="no kubectl: run `python tools/fetch_clients.py .clients`")
 
 MANIFEST = """
 apiVersion: apps/v1
