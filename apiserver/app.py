@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from apiserver.assembly import Assembly, assemble
+from apiserver.drivers.filejournal import FileJournal
 from apiserver.listeners import BACKLOG, listening_sockets, tls_context, url_of
 from apiserver.routes.connection import HTTPServer
 from apiserver.store.store import Store
@@ -44,6 +45,7 @@ class APIServer:
         self._store = Store(
             first_revision=first_revision(self._clock.now()),
             history_size=config.history_size,
+            journal=FileJournal(config.journal) if config.journal is not None else None,
             on_pending=self._flush_soon,
         )
         self._http: HTTPServer | None = None

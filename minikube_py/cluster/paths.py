@@ -58,6 +58,11 @@ class ClusterPaths:
         return self.root / "images"
 
     @property
+    def journal(self) -> Path:
+        """The API server's objects, so that its process may die."""
+        return self.root / "journal"
+
+    @property
     def kubeconfig(self) -> Path:
         """The cluster's own kubeconfig; the user's is merged from it."""
         return self.root / "kubeconfig"

@@ -128,6 +128,7 @@ def apiserver_config(plan: ClusterPlan, listen_fds: tuple[int, ...]) -> APIServe
         service_account_key=pki / "sa.key",
         kubelet_client=_pair(plan, "apiserver-kubelet-client"),
         network=plan.config.network,
+        journal=plan.paths.journal,
     )
 
 

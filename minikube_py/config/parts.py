@@ -60,6 +60,9 @@ class APIServerConfig(Model):
     kubelet_client: KeyPair | None = Field(default=None, description="how it authenticates to the agents' endpoints")
     authorization_mode: Literal["AlwaysAllow", "RBAC"] = "RBAC"
     network: Network = Network()
+    journal: Path | None = Field(
+        default=None, description="file that keeps the objects over a restart; absent: memory only"
+    )
     history_size: int = Field(default=10_000, description="watch events kept before 410 Gone")
 
 

@@ -57,7 +57,7 @@ def test_nothing_outlives_a_killed_supervisor(make_cluster: Make, someone: str |
     assert cluster.kubectl("get", "pods", "--no-headers").stdout == ""
 
 
-@pytest.mark.parametrize("part", ["agent-minik-1", "controlplane"])
+@pytest.mark.parametrize("part", ["agent-minik-1", "apiserver", "controlplane"])
 def test_a_killed_part_comes_back_and_running_pods_do_not_notice(make_cluster: Make, part: str) -> None:
     cluster = make_cluster()
     cluster.up(nodes=1)

@@ -1,0 +1,1 @@
+"""Where a store's commits are kept besides memory."""
