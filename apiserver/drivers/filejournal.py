@@ -4,8 +4,8 @@ Every change is one record, written with a single writev(2) before the write is 
 the kernel's hands, and a killed process loses nothing. (Only a crash of the machine can, for nothing is synced to the
 disk: a local cluster ends with its machine anyway.)
 
-A record is a line of JSON ``[revision, group, plural, namespace, name, size, crc]``, then ``size`` bytes of the object and
-a newline; a deletion has size -1 and no bytes. A record that was cut off by a crash ends the file when it is read.
+A record is a line of JSON ``[revision, group, plural, namespace, name, size, crc]``, ``size`` bytes of the object and a
+newline; a deletion has size -1 and no bytes. A record that was cut off by a crash ends the file when it is read.
 """
 
 from __future__ import annotations
