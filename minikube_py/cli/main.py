@@ -26,6 +26,7 @@ class LazyGroup(click.Group):
         "dns": "minikube_py.cli.dns:dns",
         "logs": "minikube_py.cli.logs:logs",
         "node": "minikube_py.cli.node:node",
+        "why": "minikube_py.cli.why:why",
         "version": "minikube_py.cli.version:version",
         "apiserver": "minikube_py.cli.parts:apiserver",
         "controlplane": "minikube_py.cli.parts:controlplane",

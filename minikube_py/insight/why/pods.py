@@ -1,0 +1,229 @@
+"""Why a pod does not run, or runs and is not ready. The words of scheduler, kubelet and probes are passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from minikube_py.api.meta import condition_is_true, find_condition, is_deleting, name_of, namespace_of
+from minikube_py.api.types import Object
+from minikube_py.insight.why.finding import Diagnosis, Finding, first_causes
+from minikube_py.insight.why.nodes import not_ready
+from minikube_py.insight.why.picture import Picture, find, is_finished, nearest_name
+
+_NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable")
+_NO_START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PostStartHookError")
+_SET_UP_EVENTS = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedToRetrieveImagePullSecret")
+
+
+def why_pod(picture: Picture, namespace: str, name: str) -> Diagnosis:
+    """Exists, scheduled, its node at work, set up, its containers run, ready: in this order."""
+    subject = f"pod {namespace}/{name}"
+    pod = find(picture.pods, namespace, name)
+    if pod is None:
+        return Diagnosis(subject, (_missing(picture, namespace, name),))
+    return Diagnosis(subject, tuple(pod_findings(picture, pod)))
+
+
+def pod_findings(picture: Picture, pod: Object) -> Iterator[Finding]:
+    """The causes, most basic first; nothing for a pod that is ready or has succeeded."""
+    steps = (
+        lambda: _deleting(pod),
+        lambda: _ended(pod),
+        lambda: _unscheduled(picture, pod),
+        lambda: _node(picture, pod),
+        lambda: _containers(pod),
+        lambda: _set_up(picture, pod),
+        lambda: _unready(picture, pod),
+        lambda: _names(pod),
+    )
+    return first_causes(steps)
+
+
+def is_ready(pod: Object) -> bool:
+    """The pod's Ready condition."""
+    return condition_is_true((pod.get("status") or {}).get("conditions"), "Ready")
+
+
+def refusal_of(picture: Picture, workload: Object) -> str:
+    """Why the workload's pods are not admitted, in the API server's words, or ""."""
+    condition = find_condition((workload.get("status") or {}).get("conditions"), "ReplicaFailure") or {}
+    if condition.get("status") == "True":
+        return str(condition.get("message") or condition.get("reason"))
+    status = workload.get("status") or {}
+    if not (status.get("replicas") or status.get("currentNumberScheduled") or status.get("active")):
+        return picture.last_event(workload, "FailedCreate", kind=str(workload.get("kind")))
+    return ""
+
+
+def refused(what: str, words: str) -> Finding:
+    """The finding for pods that the API server does not admit."""
+    if "exceeded quota" in words:
+        return Finding("QuotaExceeded", f"{what}: {words}", "raise the ResourceQuota, or ask for less")
+    return Finding("PodsRefused", f"{what}: {words}", "change the pod template so that it is admitted")
+
+
+def _missing(picture: Picture, namespace: str, name: str) -> Finding:
+    for workload in picture.workloads:
+        if namespace_of(workload) == namespace and (name + "-").startswith(name_of(workload) + "-"):
+            words = refusal_of(picture, workload)
+            if words:
+                return refused(
+                    f"there is no pod {namespace}/{name}; the pods of {name_of(workload)} are refused", words
+                )
+    cause = f"there is no pod {name} in namespace {namespace}"
+    elsewhere = [namespace_of(pod) for pod in picture.pods if name_of(pod) == name]
+    if elsewhere:
+        return Finding("OtherNamespace", f"{cause}; there is one in {', '.join(elsewhere)}", f"use -n {elsewhere[0]}")
+    near = nearest_name(name, (name_of(pod) for pod in picture.pods if namespace_of(pod) == namespace))
+    return Finding("PodMissing", cause, f"did you mean {near}?" if near else f"kubectl get pods -n {namespace}")
+
+
+def _deleting(pod: Object) -> Iterator[Finding]:
+    if not is_deleting(pod):
+        return
+    holders = pod["metadata"].get("finalizers")
+    reason = f"; it waits for finalizers {', '.join(holders)}" if holders else ""
+    yield Finding("PodTerminating", f"pod {name_of(pod)} is being deleted{reason}", "wait, or let its owner replace it")
+
+
+def _ended(pod: Object) -> Iterator[Finding]:
+    status = pod.get("status") or {}
+    if status.get("phase") != "Failed":
+        return
+    said = f"{status.get('reason') or 'Failed'}: {status.get('message') or _exits(pod)}".rstrip(": ")
+    yield Finding("PodFailed", f"pod {name_of(pod)} has ended in failure: {said}", _logs(pod))
+
+
+def _exits(pod: Object) -> str:
+    ends = [(each["name"], each.get("state", {}).get("terminated")) for each in _statuses(pod)]
+    return ", ".join(f"container {name} exited with {end.get('exitCode')}" for name, end in ends if end)
+
+
+def _unscheduled(picture: Picture, pod: Object) -> Iterator[Finding]:
+    spec = pod.get("spec") or {}
+    if spec.get("nodeName") or is_finished(pod):
+        return
+    name = name_of(pod)
+    if spec.get("schedulingGates"):
+        gates = ", ".join(gate["name"] for gate in spec["schedulingGates"])
+        yield Finding("SchedulingGated", f"pod {name} is held back by scheduling gates: {gates}", "remove the gates")
+        return
+    condition = find_condition((pod.get("status") or {}).get("conditions"), "PodScheduled") or {}
+    words = condition.get("message") or picture.last_event(pod, "FailedScheduling", kind="Pod")
+    if words:
+        fix = "ask for less, loosen its constraints (selectors, affinity, tolerations), or add a node"
+        yield Finding("Unschedulable", f"no node fits pod {name}: {words}", fix)
+    else:
+        scheduler = spec.get("schedulerName") or "default-scheduler"
+        yield Finding("NotScheduled", f"pod {name} has no node yet, and {scheduler} says nothing", "minik status")
+
+
+def _node(picture: Picture, pod: Object) -> Iterator[Finding]:
+    on = (pod.get("spec") or {}).get("nodeName")
+    if not on or is_finished(pod):
+        return
+    node = find(picture.nodes, "", on)
+    if node is None:
+        yield Finding("NodeMissing", f"pod {name_of(pod)} is on node {on}, which is gone", "delete the pod")
+    else:
+        yield from not_ready(node)
+
+
+def _statuses(pod: Object) -> list[dict[str, Any]]:
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+def _containers(pod: Object) -> Iterator[Finding]:
+    images = {each["name"]: each.get("image", "") for each in _all_containers(pod)}
+    for status in _statuses(pod) if not is_finished(pod) else ():
+        waiting = (status.get("state") or {}).get("waiting") or {}
+        where = f"container {status['name']} of pod {name_of(pod)}"
+        said = waiting.get("message") or ""
+        if waiting.get("reason") in _NO_IMAGE:
+            image = images.get(status["name"], status.get("image", ""))
+            fix = f"correct the image's name, or load it: docker save {image} -o image.tar; minik image load image.tar"
+            yield Finding("ImageMissing", f'image "{image}" cannot be pulled for {where}: {_core(said)}', fix)
+        elif waiting.get("reason") in _NO_START:
+            yield Finding(waiting["reason"], f"{where} cannot be started: {said}", "create or correct what it names")
+        elif waiting.get("reason") == "CrashLoopBackOff" or _crashed(status):
+            yield _crash(pod, where, status)
+
+
+def _core(message: str) -> str:
+    """Without the kubelet's prefixes, which repeat what is said already."""
+    return message.partition(": ErrImagePull: ")[2] or message or "no reason given"
+
+
+def _crashed(status: dict[str, Any]) -> bool:
+    ended = (status.get("state") or {}).get("terminated")
+    return bool(ended and ended.get("exitCode"))
+
+
+def _crash(pod: Object, where: str, status: dict[str, Any]) -> Finding:
+    states = (status.get("state") or {}, status.get("lastState") or {})
+    ended: dict[str, Any] = next((state["terminated"] for state in states if state.get("terminated")), {})
+    times = f"; restarts: {status.get('restartCount', 0)}"
+    if ended.get("reason") == "OOMKilled":
+        return Finding("OutOfMemory", f"{where} was killed for want of memory{times}", "raise its memory limit")
+    told = f": {ended['message']}" if ended.get("message") else ""
+    cause = f"{where} keeps ending, last with exit code {ended.get('exitCode', 'unknown')}{told}{times}"
+    return Finding("CrashLooping", cause, _logs(pod, status["name"], previous=True))
+
+
+def _logs(pod: Object, container: str = "", *, previous: bool = False) -> str:
+    words = f"kubectl logs -n {namespace_of(pod)} {name_of(pod)}"
+    return words + (f" -c {container}" if container else "") + (" --previous" if previous else "")
+
+
+def _set_up(picture: Picture, pod: Object) -> Iterator[Finding]:
+    if is_ready(pod) or is_finished(pod):
+        return
+    started = any("running" in (each.get("state") or {}) for each in _statuses(pod))
+    words = "" if started else picture.last_event(pod, *_SET_UP_EVENTS, kind="Pod")
+    if words:
+        cause = f"pod {name_of(pod)} cannot be set up: {words}"
+        yield Finding("SetUpFailed", cause, "create or correct the volume, ConfigMap, Secret or claim that it names")
+
+
+def _unready(picture: Picture, pod: Object) -> Iterator[Finding]:
+    if is_ready(pod) or is_finished(pod) or not (pod.get("spec") or {}).get("nodeName"):
+        return
+    name = name_of(pod)
+    probe = _failing_probe(pod)
+    if probe:
+        words = picture.last_event(pod, "Unhealthy", kind="Pod") or "it has not succeeded yet"
+        fix = "make the probe ask where the program answers, or mend what it reports"
+        yield Finding("ProbeFailing", f"pod {name} runs but is not ready: {words}", fix)
+        return
+    gates = [each["conditionType"] for each in pod["spec"].get("readinessGates") or ()]
+    closed = [gate for gate in gates if not condition_is_true((pod.get("status") or {}).get("conditions"), gate)]
+    if closed:
+        cause = f"pod {name} waits for its readiness gates: {', '.join(closed)}"
+        yield Finding("ReadinessGate", cause, "let the controller that owns the gate set the condition")
+    else:
+        yield Finding("NotReady", f"pod {name} is not ready yet", f"kubectl describe pod -n {namespace_of(pod)} {name}")
+
+
+def _failing_probe(pod: Object) -> bool:
+    """Whether a container that runs has a probe between itself and readiness."""
+    probed = {each["name"] for each in _all_containers(pod) if each.get("readinessProbe") or each.get("startupProbe")}
+    return any(
+        each["name"] in probed and "running" in (each.get("state") or {}) and not each.get("ready")
+        for each in _statuses(pod)
+    )
+
+
+def _names(pod: Object) -> Iterator[Finding]:
+    spec = pod.get("spec") or {}
+    policy = spec.get("dnsPolicy")
+    if policy == "Default" or (policy == "ClusterFirst" and spec.get("hostNetwork")):
+        why = "dnsPolicy is Default" if policy == "Default" else "with hostNetwork, ClusterFirst means Default"
+        fix = f"set dnsPolicy: ClusterFirst{'WithHostNet' if spec.get('hostNetwork') else ''}"
+        yield Finding("NodeResolver", f"pod {name_of(pod)} cannot look up Services by name: {why}", fix, note=True)
+
+
+def _all_containers(pod: Object) -> list[dict[str, Any]]:
+    spec = pod.get("spec") or {}
+    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
