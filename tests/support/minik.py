@@ -61,7 +61,7 @@ class MinikCluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "PYTHONDONTWRITEBYTECODE")}
+        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "DOCKER_HOST")}
         return kept | {"HOME": str(self.home), "MINIK_HOME": str(self.home / "m"), "KUBECONFIG": str(self.kubeconfig)}
 
     def run(

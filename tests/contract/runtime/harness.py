@@ -83,3 +83,11 @@ async def collect(events: AsyncIterator[Any], count: int) -> list[Any]:
     """The next ``count`` events."""
     async with asyncio.timeout(TIMEOUT):
         return [await anext(events) for _ in range(count)]
+
+
+async def collect_exits(events: AsyncIterator[Any], count: int) -> list[Any]:
+    """The next ``count`` exits: that something has started may still be told after ``start_container`` has returned."""
+    exits: list[Any] = []
+    while len(exits) < count:
+        exits += [event for event in await collect(events, 1) if event.state is ContainerState.EXITED]
+    return exits

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from archives import NAME
-from harness import TIMEOUT, Harness, collect
+from harness import TIMEOUT, Harness, collect_exits
 
 from agent.network.node import NodeNetwork
 from agent.network.pods import RoutedPodNetwork
@@ -198,7 +198,7 @@ async def test_what_is_removed_behind_our_back_is_told(harness: Harness, api: En
     events = harness.runtime.events()
     await api.delete(f"/containers/{container}", force=True)
     await api.post(f"/containers/{sandbox.id}/kill")
-    seen = await collect(events, 2)
+    seen = await collect_exits(events, 2)
     assert {(event.container_id, event.state) for event in seen} == {
         (container, ContainerState.EXITED), ("", ContainerState.EXITED),
     }  # fmt: skip
@@ -217,7 +217,7 @@ async def test_the_death_of_the_engine_is_survived(harness: Harness, engine: Any
         await harness.runtime.list_containers()
     assert raised.value.reason == "RuntimeUnavailable"
     await asyncio.to_thread(engine.start)
-    told = await collect(events, 2)  # an engine without live restore ends its containers
+    told = await collect_exits(events, 2)  # an engine without live restore ends its containers
     assert {(event.container_id, event.state) for event in told} == {
         (container, ContainerState.EXITED), ("", ContainerState.EXITED),
     }  # fmt: skip
