@@ -74,7 +74,7 @@ class Supervisor:
         self._vendor = SocketVendor(
             plan.paths.vendor_socket, reservations=PortReservations(plan.paths.port_reservations)
         )
-        self._watch(self._vendor.listener, self._accept_vendor)
+        self._watch(self._vendor, self._vendor.turn)
         self._control = ControlServer(plan.paths.control_socket, self._obey)
         self._watch(self._control.listener, self._control.serve)
         self._progress.step(f"namespaces for {len(plan.nodes)} nodes")
@@ -126,15 +126,6 @@ class Supervisor:
     def _signalled(self) -> None:
         self._signals[0].recv(64)
         self._stopping = True
-
-    def _accept_vendor(self) -> None:
-        if connection := self._vendor.accept():
-            self._watch(connection, lambda: self._serve_vendor(connection))
-
-    def _serve_vendor(self, connection: socket.socket) -> None:
-        descriptor = connection.fileno()
-        if not self._vendor.serve(connection):
-            self._selector.unregister(descriptor)
 
     # -- parts that end -------------------------------------------------------------------------------------
 

@@ -47,6 +47,16 @@ class Request:
     host: str
     port: int
 
+    @property
+    def publishes(self) -> bool:
+        """Whether others may reach the socket: it listens, or it is bound."""
+        return self.operation in ("listen_tcp", "bind_udp")
+
+    @property
+    def port_name(self) -> str:
+        """The port as a file name."""
+        return f"{self.operation[-3:]}-{self.host.replace(':', '_')}-{self.port}"
+
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
 

@@ -15,33 +15,44 @@ from pathlib import Path
 
 
 class PortReservations:
-    """The ports that one cluster holds, until it ends. All clusters of a user share ``directory``."""
+    """The ports that one cluster holds. All clusters of a user share ``directory``. A port's name is a file's name."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._held: dict[str, int] = {}
+        self._held: dict[str, tuple[int, int]] = {}
 
-    def take(self, protocol: str, host: str, port: int) -> None:
-        """Reserve the port; taking it again is fine. Raises OSError (EADDRINUSE) where another cluster has it."""
-        name = f"{protocol}-{host.replace(':', '_')}-{port}"
-        if name in self._held:
+    def take(self, port: str) -> None:
+        """Reserve the port once more. Raises OSError (EADDRINUSE) where another cluster has it."""
+        descriptor, holders = self._held.get(port, (-1, 0))
+        if not holders:
+            self._make_directory()
+        while descriptor < 0:
+            descriptor = _lock(self._directory / port)
+        self._held[port] = descriptor, holders + 1
+
+    def give_back(self, port: str) -> None:
+        """One holder less; with the last one the port is free."""
+        descriptor, holders = self._held[port]
+        if holders > 1:
+            self._held[port] = descriptor, holders - 1
             return
-        self._make_directory()
-        descriptor = None
-        while descriptor is None:
-            descriptor = _lock(self._directory / name)
-        self._held[name] = descriptor
+        del self._held[port]
+        self._free(port, descriptor)
 
     def close(self) -> None:
         """Give all ports back."""
-        for name, descriptor in self._held.items():
-            (self._directory / name).unlink(missing_ok=True)  # while the lock is held: nobody else can have it
-            os.close(descriptor)
-        self._held.clear()
-        try:
-            self._directory.rmdir()
-        except OSError:
-            pass  # another cluster's ports are in it
+        while self._held:
+            port, (descriptor, _) = self._held.popitem()
+            self._free(port, descriptor)
+
+    def _free(self, port: str, descriptor: int) -> None:
+        (self._directory / port).unlink(missing_ok=True)  # while the lock is held: nobody else can have it
+        os.close(descriptor)
+        if not self._held:
+            try:
+                self._directory.rmdir()
+            except OSError:
+                pass  # another cluster's ports are in it
 
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, exist_ok=True)
@@ -50,9 +61,13 @@ class PortReservations:
             raise PermissionError(errno.EPERM, f"{self._directory} belongs to somebody else")
 
 
-def _lock(path: Path) -> int | None:
-    """The locked file; None where its last holder removed it between our opening and our locking it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def _lock(path: Path) -> int:
+    """The locked file; -1 where its last holder removed it, or the directory, before we had the lock."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        return -1
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         current = path.stat().st_ino == os.fstat(descriptor).st_ino
@@ -63,5 +78,5 @@ def _lock(path: Path) -> int | None:
         current = False
     if not current:
         os.close(descriptor)
-        return None
+        return -1
     return descriptor

@@ -11,6 +11,20 @@ from pathlib import Path
 from minikube_py.hostnet.protocol import LARGEST_PACKET, Operation, Request, decode_refusal
 
 
+class LeasedSocket(socket.socket):
+    """A socket of the host, and with it the lease on its port: closing one gives up both."""
+
+    def __init__(self, descriptor: int, *, lease: int | None) -> None:
+        super().__init__(fileno=descriptor)
+        self._lease = lease
+
+    def close(self) -> None:
+        super().close()
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            os.close(lease)
+
+
 class VendedSockets:
     """HostSockets from the vendor that listens at ``path``. Reconnects when the vendor was restarted."""
 
@@ -53,12 +67,13 @@ class VendedSockets:
         connection = self._connection or self._connect()
         connection.send(request.encode())
         await _readable(connection)
-        packet, descriptors, _flags, _address = socket.recv_fds(connection, LARGEST_PACKET, 1)
+        packet, descriptors, _flags, _address = socket.recv_fds(connection, LARGEST_PACKET, 2)
         if not packet:
             raise ConnectionResetError(errno.ECONNRESET, "the host socket vendor hung up")
         if descriptors:
-            os.set_inheritable(descriptors[0], False)  # recv_fds ignores MSG_CMSG_CLOEXEC before Python 3.12
-            made = socket.socket(fileno=descriptors[0])
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)  # recv_fds ignores MSG_CMSG_CLOEXEC before Python 3.12
+            made = LeasedSocket(descriptors[0], lease=descriptors[1] if len(descriptors) > 1 else None)
             made.setblocking(False)
             return made
         raise decode_refusal(packet) or OSError(errno.EPROTO, "the host socket vendor granted nothing")

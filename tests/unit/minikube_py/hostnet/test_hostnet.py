@@ -24,26 +24,12 @@ class Running:
         self.start()
 
     def start(self) -> None:
-        self.vendor = SocketVendor(self.path, reservations=PortReservations(self.path.parent / "ports"))
-        self.loop = asyncio.get_running_loop()
-        self.watched: set[socket.socket] = set()
-        self.loop.add_reader(self.vendor.listener, self._accept)
-
-    def _accept(self) -> None:
-        if connection := self.vendor.accept():
-            self.watched.add(connection)
-            self.loop.add_reader(connection, self._serve, connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        descriptor = connection.fileno()
-        if not self.vendor.serve(connection):
-            self.loop.remove_reader(descriptor)
-            self.watched.discard(connection)
+        reservations = PortReservations(self.path.parent / "ports")
+        self.vendor = SocketVendor(self.path, reservations=reservations)
+        asyncio.get_running_loop().add_reader(self.vendor, self.vendor.turn)
 
     def stop(self) -> None:
-        for connection in (*self.watched, self.vendor.listener):
-            self.loop.remove_reader(connection)
-        self.watched.clear()
+        asyncio.get_running_loop().remove_reader(self.vendor)
         self.vendor.close()
 
 
@@ -103,16 +89,34 @@ async def test_a_port_in_use_is_refused_with_its_errno(sockets: VendedSockets) -
 
 def test_two_clusters_do_not_share_a_port(tmp_path: Path) -> None:
     one, other = PortReservations(tmp_path / "ports"), PortReservations(tmp_path / "ports")
-    one.take("tcp", "127.0.0.1", 30007)
-    one.take("tcp", "127.0.0.1", 30007)
-    other.take("udp", "127.0.0.1", 30007)
-    with pytest.raises(OSError) as refused:
-        other.take("tcp", "127.0.0.1", 30007)
-    assert refused.value.errno == errno.EADDRINUSE
+    one.take("tcp-127.0.0.1-30007")
+    one.take("tcp-127.0.0.1-30007")
+    other.take("udp-127.0.0.1-30007")
+    for _ in range(2):
+        with pytest.raises(OSError) as refused:
+            other.take("tcp-127.0.0.1-30007")
+        assert refused.value.errno == errno.EADDRINUSE
+        one.give_back("tcp-127.0.0.1-30007")
+    other.take("tcp-127.0.0.1-30007")
     one.close()
-    other.take("tcp", "127.0.0.1", 30007)
     other.close()
     assert not (tmp_path / "ports").exists()
+
+
+async def test_a_port_is_free_again_when_its_last_socket_is_closed(
+    vendor: Running, sockets: VendedSockets, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    first, second = [await sockets.listen_tcp("127.0.0.1", port) for _ in range(2)]
+    other = PortReservations(tmp_path / "ports")
+    for listener in (first, second):
+        with pytest.raises(OSError):
+            other.take(f"tcp-127.0.0.1-{port}")
+        listener.close()
+        (await sockets.bind_udp("127.0.0.1", 0)).close()  # an answer after it: the vendor has seen the end of the lease
+    other.take(f"tcp-127.0.0.1-{port}")
+    other.close()
 
 
 async def test_a_restarted_vendor_is_found_again(vendor: Running, sockets: VendedSockets) -> None:
