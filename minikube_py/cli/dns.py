@@ -74,14 +74,14 @@ def parse_resolv_conf(text: str, node: str) -> Resolver:
 
 async def _look_up(access: Access, pod: str | None, wanted: str, kinds: Sequence[str]) -> bool:
     async with Client.from_access(access) as client:
-        resolver = await (_resolver_of(client, access, pod) if pod else _resolver_of_default(client))
+        resolver = await (resolver_of(client, access, pod) if pod else _resolver_of_default(client))
         click.echo(f"search {' '.join(resolver.searches) or '(none)'}, ndots {resolver.ndots}, on node {resolver.node}")
-        cluster = (await _debug(client, resolver.node))["addresses"]
+        cluster = (await debug_table(client, resolver.node))["addresses"]
         if resolver.nameservers and resolver.nameservers[0] not in cluster:
             click.echo(f"the pod does not ask the cluster's DNS but {', '.join(resolver.nameservers)}", err=True)
             return False
         for name in names_tried(wanted, resolver):
-            answers = [await _debug(client, resolver.node, name=name, type=kind) for kind in kinds]
+            answers = [await debug_table(client, resolver.node, name=name, type=kind) for kind in kinds]
             for answer in answers:
                 _show(answer)
             if any(answer["answers"] and answer["rcode"] == "NOERROR" for answer in answers):
@@ -89,13 +89,13 @@ async def _look_up(access: Access, pod: str | None, wanted: str, kinds: Sequence
     return False
 
 
-async def _debug(client: Client, node: str, **query: str) -> dict[str, Any]:
+async def debug_table(client: Client, node: str, **query: str) -> dict[str, Any]:
     """The DNS table of a node's agent; with a query, the answer to a question."""
     table: dict[str, Any] = orjson.loads(await client.raw(f"/api/v1/nodes/{node}/proxy/debug/dns", query=query))
     return table
 
 
-async def _resolver_of(client: Client, access: Access, pod: str) -> Resolver:
+async def resolver_of(client: Client, access: Access, pod: str) -> Resolver:
     """The pod's own file tells, whatever made it."""
     namespace, _, name = pod.rpartition("/")
     namespace = namespace or "default"
@@ -115,7 +115,7 @@ async def _resolver_of_default(client: Client) -> Resolver:
     ready = [name_of(node) for node in nodes if condition_is_true(node.get("status", {}).get("conditions"), "Ready")]
     if not ready:
         raise click.ClickException("no node is Ready")
-    domain = (await _debug(client, ready[0]))["domain"]
+    domain = (await debug_table(client, ready[0]))["domain"]
     return Resolver(ready[0], (f"default.svc.{domain}", f"svc.{domain}", domain))
 
 

@@ -27,6 +27,7 @@ class LazyGroup(click.Group):
         "logs": "minikube_py.cli.logs:logs",
         "node": "minikube_py.cli.node:node",
         "why": "minikube_py.cli.why:why",
+        "trace": "minikube_py.cli.trace:trace",
         "version": "minikube_py.cli.version:version",
         "apiserver": "minikube_py.cli.parts:apiserver",
         "controlplane": "minikube_py.cli.parts:controlplane",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,8 @@ _WORKLOADS = (
     resources.REPLICATIONCONTROLLERS,
     resources.JOBS,
 )
+#: How a client library shows its settings within its message.
+_TLS_OBJECT = re.compile(r" ssl:<[^>]*>")
 output_option = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 
 
@@ -120,5 +123,5 @@ async def _tables(client: Client, nodes: list[Object]) -> tuple[dict[str, Any], 
         try:
             tables[name] = orjson.loads(await client.raw(f"/api/v1/nodes/{name}/proxy/debug/proxy"))
         except (StatusError, ConnectionFailed) as error:
-            silent[name] = str(error)
+            silent[name] = _TLS_OBJECT.sub("", str(error))
     return tables, silent

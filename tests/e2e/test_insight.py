@@ -1,4 +1,4 @@
-"""`minik why` against a real cluster with real faults: each named, and nothing said of what works."""
+"""`minik why` and `minik trace` against a real cluster: each fault named, and requests that go as foretold."""
 
 from __future__ import annotations
 
@@ -39,6 +39,23 @@ apiVersion: v1
 kind: Pod
 metadata: {name: image}
 spec: {containers: [{name: c, image: example.com/none:1}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{name: c, image: minik.local/host, command: [sleep, "100000"]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: local}
+spec: {internalTrafficPolicy: Local, selector: {app: web}, ports: [{port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: headless}
+spec: {clusterIP: None, selector: {app: web}, ports: [{port: 80, targetPort: http}]}
 ---
 apiVersion: v1
 kind: Service
@@ -101,3 +118,28 @@ def test_each_fault_is_named_and_health_is_silent(cluster: MinikCluster, namespa
     assert _why(cluster, "service", "healthy", *there)["notes"] == []
     assert _why(cluster, "pod", "web", *there)["causes"] == []
     assert "connection refused" in _why(cluster, "pod", "probed", *there)["causes"][0]["cause"]
+
+
+def _trace(cluster: MinikCluster, namespace: str, start: str, end: str, *options: str) -> dict[str, Any]:
+    done = cluster.minik(
+        "trace", "--name", cluster.name, "-n", namespace, "-o", "json", *options, start, "->", end, check=False
+    )
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_requests_go_the_way_that_was_foretold(cluster: MinikCluster, namespace: str) -> None:
+    cluster.apply(MANIFEST, namespace=namespace)
+    cluster.kubectl("wait", "pod/web", "pod/client", "--for=condition=Ready", "-n", namespace)
+
+    def outcome(service: str) -> str:
+        return str(_trace(cluster, namespace, "client", service)["outcome"])
+
+    eventually(lambda: outcome("healthy") == "Forward", what="a route to the pod")
+    home = {name: cluster.get("pod", name, "-n", namespace)["spec"]["nodeName"] for name in ("web", "client")}
+    local = "Forward" if home["web"] == home["client"] else "Drop"
+    for service, foretold in [("healthy", "Forward"), ("headless", "Direct"), ("typo", "Reject"), ("local", local)]:
+        told = _trace(cluster, namespace, "client", service, "--send")
+        assert (service, told["outcome"], told["sent"]["agrees"]) == (service, foretold, True), told
+    assert _trace(cluster, namespace, f"node/{home['web']}", "healthy")["outcome"] == "Forward"
+    assert _trace(cluster, namespace, "host", "healthy")["outcome"] == "NoRoute"

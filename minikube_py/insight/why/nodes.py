@@ -65,7 +65,8 @@ def _closed(node: Object) -> Iterator[Finding]:
 def _agent(picture: Picture, name: str) -> Iterator[Finding]:
     if name in picture.silent:
         cause = f"the proxy on node {name} cannot be read: {picture.silent[name]}"
-        yield Finding("ProxyUnreachable", cause, f"minik logs agent-{name}")
+        fix = f"minik status; minik node start {name}, or minik node reconnect {name}"
+        yield Finding("ProxyUnreachable", cause, fix)
     elif not picture.tables.get(name, {"synced": True}).get("synced"):
         cause = f"the proxy on node {name} does not have all Services and EndpointSlices yet"
         yield Finding("ProxyNotSynced", cause, f"minik logs agent-{name}")

@@ -97,7 +97,19 @@ def disagreeing(picture: Picture, service: Object) -> Iterator[Finding]:
     for node, table in sorted(picture.tables.items()):
         yield from _on_node(picture, service, node, table)
     for node, words in sorted(picture.silent.items()):
-        yield Finding("ProxyUnreachable", f"the proxy on node {node} cannot be read: {words}", note=True)
+        yield _silent(picture, service, node, words)
+
+
+def _silent(picture: Picture, service: Object, node: str, words: str) -> Finding:
+    """A Ready node that does not answer: grave only where some of the Service's endpoints are on it."""
+    there = any(
+        each.get("nodeName") == node and is_usable(each)
+        for one in slices_of(picture, service)
+        for each in one.get("endpoints") or ()
+    )
+    share = "; endpoints of the Service are there, and connections to them may fail" if there else ""
+    cause = f"node {node} does not answer{share}: {words}"
+    return Finding("ProxyUnreachable", cause, f"minik why node {node}", note=not there)
 
 
 def routes_of(table: Mapping[str, Any], service: Object) -> list[Mapping[str, Any]]:

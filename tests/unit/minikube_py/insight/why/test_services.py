@@ -137,6 +137,11 @@ FAULTS: list[tuple[str, Plant, str]] = [
     ("ProxyDisagrees", lambda fault: fault.tables["n1"]["routes"][0]["endpoints"].pop(), "10.244.1.2:8080"),
     ("ProxyProblem", lambda fault: fault.tables["n1"]["routes"][0].update(problem="address in use"), "address in use"),
     ("ProxyNotSynced", lambda fault: fault.tables["n1"].update(synced=False), "node n1"),
+    (
+        "ProxyUnreachable",
+        lambda fault: fault.silent.update(n2="connection refused"),
+        "endpoints of the Service are there",
+    ),
     ("AddressTaken", lambda fault: fault.tables["n1"].update(shadowed=fault.tables["n2"]["routes"]), "another Service"),
 ]
 
