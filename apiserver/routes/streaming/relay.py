@@ -53,7 +53,7 @@ class Relay:
             ) as response:
                 yield response
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
-            raise ServiceUnavailable(f"error trying to reach service: {error}") from None
+            raise ServiceUnavailable(f"error trying to reach service: {_words(error)}") from None
 
     async def log(
         self, request: web.BaseRequest, endpoint: Endpoint, path: str, context: ssl.SSLContext | None
@@ -86,6 +86,13 @@ def refusal(status: int, text: str) -> StatusError:
         if kind is not None
         else InternalError(f"an error on the server ({text!r}) has prevented the request from succeeding")
     )
+
+
+def _words(error: Exception) -> str:
+    """As Go's dialer words it; aiohttp's own text would show clients the TLS context."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"dial tcp {error.host}:{error.port}: connect: {(error.strerror or 'failed').lower()}"
+    return str(error) or type(error).__name__
 
 
 async def _stream(
