@@ -103,7 +103,7 @@ class Lab:
         for place in self.places.values():
             place.close()
 
-    def ask(self, origin: str, ip: str, port: int, *, protocol: str = "TCP", timeout: float = 0.4) -> tuple[str, str]:
+    def ask(self, origin: str, ip: str, port: int, *, protocol: str = "TCP", timeout: float = 1.5) -> tuple[str, str]:
         """(who answered, whom it saw), or ("refused", "") or ("timeout", "")."""
         probe = _ask_udp if protocol == "UDP" else _ask_tcp
         return self.places[origin].run(lambda: probe(ip, port, timeout))
