@@ -77,4 +77,7 @@ def private_engine() -> Iterator[PrivateEngine]:
     engine.start()
     yield engine
     engine.stop()
+    # dockerd mounts its data directory onto itself, once in every life; one that was killed leaves its mount behind.
+    while subprocess.run(["umount", f"{directory}/data"], capture_output=True).returncode == 0:
+        pass
     shutil.rmtree(directory, ignore_errors=True)
