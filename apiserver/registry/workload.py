@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from apiserver.registry.checks import Errors, Fields, nonnegative
 from apiserver.registry.core.podspec.spec import validate_template
 from apiserver.registry.core.podspec.warnings import template_warnings
 from apiserver.registry.labelselectors import is_empty, matches, validate_label_selector
+from apiserver.registry.table import (
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    NAME,
+    SELECTOR,
+    Column,
+    Table,
+    age,
+    container_cells,
+)
 from minikube_py.api import names
 from minikube_py.api.fields import forbidden, invalid, not_supported, required
+from minikube_py.api.meta import name_of
 from minikube_py.api.types import Object
 
 MISMATCH = "`selector` does not match template `labels`"
@@ -117,3 +131,26 @@ def warn_template(obj: Object, old: Object | None) -> list[str]:
 def warn_named_template(obj: Object, old: Object | None) -> list[str]:
     """The same, with the name on creation."""
     return (pod_name_warnings(obj) if old is None else []) + warn_template(obj, old)
+
+
+def replica_table(show_selector: Callable[[Any], str]) -> Table:
+    """The columns of the kinds that keep a number of pods: ReplicaSets and ReplicationControllers."""
+
+    def cells(owner: Object, now: datetime) -> list[Any]:
+        spec, status = owner.get("spec") or {}, owner.get("status") or {}
+        return [
+            name_of(owner),
+            spec.get("replicas") or 0,
+            status.get("replicas") or 0,
+            status.get("readyReplicas") or 0,
+            age(owner, now),
+            *container_cells(spec.get("template")),
+            show_selector(spec.get("selector")),
+        ]
+
+    counts = (
+        Column("Desired", "integer", "Pods wanted."),
+        Column("Current", "integer", "Pods that exist."),
+        Column("Ready", "integer", "Pods that are ready."),
+    )
+    return Table((NAME, *counts, AGE, CONTAINERS, IMAGES, SELECTOR), cells)

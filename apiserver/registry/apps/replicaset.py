@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 from apiserver.registry.checks import Errors, immutable, nonnegative
 from apiserver.registry.core.podspec.defaults import default_template
 from apiserver.registry.strategy import KindStrategy, UpdateRules, keep_all_but_status
-from apiserver.registry.table import (
-    AGE,
-    CONTAINERS,
-    IMAGES,
-    NAME,
-    SELECTOR,
-    Column,
-    Table,
-    age,
-    container_cells,
-    format_selector,
-)
+from apiserver.registry.table import format_selector
 from apiserver.registry.workload import (
+    replica_table,
     validate_replica_status,
     validate_selected_template,
     validate_selector,
     warn_named_template,
 )
-from minikube_py.api.meta import name_of
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
@@ -56,34 +42,6 @@ def _validate_status(new: Object, _old: Object, errors: Errors) -> None:
     validate_replica_status(new.get("status") or {}, _COUNTS, errors, ready="readyReplicas")
 
 
-def _cells(replica_set: Object, now: datetime) -> list[Any]:
-    spec, status = replica_set.get("spec") or {}, replica_set.get("status") or {}
-    return [
-        name_of(replica_set),
-        spec.get("replicas") or 0,
-        status.get("replicas") or 0,
-        status.get("readyReplicas") or 0,
-        age(replica_set, now),
-        *container_cells(spec.get("template")),
-        format_selector(spec.get("selector")),
-    ]
-
-
-_TABLE = Table(
-    (
-        NAME,
-        Column("Desired", "integer", "Pods wanted."),
-        Column("Current", "integer", "Pods that exist."),
-        Column("Ready", "integer", "Pods that are ready."),
-        AGE,
-        CONTAINERS,
-        IMAGES,
-        SELECTOR,
-    ),
-    _cells,
-)
-
-
 def strategy(resource: Resource) -> KindStrategy:
     """ReplicaSets."""
     return KindStrategy(
@@ -95,6 +53,6 @@ def strategy(resource: Resource) -> KindStrategy:
         validate=_validate,
         validate_change=_validate_change,
         subresources={"status": UpdateRules(prepare=keep_all_but_status, validate=_validate_status)},
-        table=_TABLE,
+        table=replica_table(format_selector),
         warner=warn_named_template,
     )

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 from apiserver.registry.checks import Errors, nonnegative
 from apiserver.registry.core.podspec.defaults import default_template
 from apiserver.registry.core.podspec.spec import validate_template
 from apiserver.registry.strategy import KindStrategy, UpdateRules, keep_all_but_status
-from apiserver.registry.table import (
-    AGE,
-    CONTAINERS,
-    IMAGES,
-    NAME,
-    SELECTOR,
-    Column,
-    Table,
-    age,
-    container_cells,
-    format_labels,
-)
+from apiserver.registry.table import format_labels
 from apiserver.registry.workload import (
     MISMATCH,
+    replica_table,
     validate_always_running,
     validate_replica_status,
     warn_named_template,
 )
 from minikube_py.api.fields import invalid, required
-from minikube_py.api.meta import name_of
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
@@ -68,34 +54,6 @@ def _validate_status(new: Object, _old: Object, errors: Errors) -> None:
     validate_replica_status(new.get("status") or {}, _COUNTS, errors, ready="readyReplicas")
 
 
-def _cells(controller: Object, now: datetime) -> list[Any]:
-    spec, status = controller.get("spec") or {}, controller.get("status") or {}
-    return [
-        name_of(controller),
-        spec.get("replicas") or 0,
-        status.get("replicas") or 0,
-        status.get("readyReplicas") or 0,
-        age(controller, now),
-        *container_cells(spec.get("template")),
-        format_labels(spec.get("selector")),
-    ]
-
-
-_TABLE = Table(
-    (
-        NAME,
-        Column("Desired", "integer", "Pods wanted."),
-        Column("Current", "integer", "Pods that exist."),
-        Column("Ready", "integer", "Pods that are ready."),
-        AGE,
-        CONTAINERS,
-        IMAGES,
-        SELECTOR,
-    ),
-    _cells,
-)
-
-
 def strategy(resource: Resource) -> KindStrategy:
     """ReplicationControllers."""
     return KindStrategy(
@@ -106,6 +64,6 @@ def strategy(resource: Resource) -> KindStrategy:
         generation_fields=("spec",),
         validate=_validate,
         subresources={"status": UpdateRules(prepare=keep_all_but_status, validate=_validate_status)},
-        table=_TABLE,
+        table=replica_table(format_labels),
         warner=warn_named_template,
     )
