@@ -1,4 +1,8 @@
-"""Keeps IPAddress objects in step with Services: each commit of a Service is followed by those of its addresses."""
+"""Keeps IPAddress objects in step with Services, and the address books in step with IPAddress and ServiceCIDR objects.
+
+Each commit of a Service is followed by those of its addresses. What people make and remove by hand among IPAddresses
+and ServiceCIDRs is entered in the books with its commit; whether it makes sense is judged later, by the controllers.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from datetime import datetime
 from apiserver.auth.identity import LOOPBACK
 from apiserver.registry.catalog import Dependencies
 from apiserver.registry.context import Reader
-from apiserver.registry.networking.serviceaddresses import address_changes, default_range, ready_status
+from apiserver.registry.networking.serviceaddresses import address_changes, default_range, ranges_in_use, ready_status
 from apiserver.routes.catalog import Catalog
 from apiserver.routes.served import Served
 from apiserver.routes.writing import Writer, WriteRequest
@@ -31,8 +35,9 @@ class ServiceAddresses:
     def start(self, reader: Reader, now: datetime) -> None:
         """Learn what stored Services hold, before the first write; make what stands for it."""
         services = list(reader.list(SERVICES))
-        self._deps.rebuild(services)
+        self._deps.rebuild(services, map(name_of, reader.list(IPADDRESSES)))
         self._ensure_range(now)
+        self._ranges_changed()
         for service in services:
             self._apply(None, service, now)
 
@@ -40,6 +45,21 @@ class ServiceAddresses:
         """Hears of every commit."""
         if resource is SERVICES:
             self._apply(old, new, self._catalog.of(SERVICES).now())
+        elif resource is IPADDRESSES:
+            self._address_changed(old, new)
+        elif resource is SERVICECIDRS:
+            if new is None:
+                self._ensure_range(self._catalog.of(SERVICECIDRS).now())
+            self._ranges_changed()
+
+    def _address_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is not None:
+            self._deps.services.reserve([name_of(new)])
+        elif old is not None:
+            self._deps.services.release([name_of(old)])
+
+    def _ranges_changed(self) -> None:
+        self._deps.services.use_ranges(ranges_in_use(self._writer.reader.list(SERVICECIDRS)))
 
     def _apply(self, old: Object | None, new: Object | None, now: datetime) -> None:
         served = self._catalog.of(IPADDRESSES)

@@ -56,9 +56,9 @@ class Dependencies:
         """Fresh books for a cluster's addresses and ports."""
         return cls(services=ServiceAllocators.from_network(network))
 
-    def rebuild(self, services: Iterable[Object]) -> None:
-        """Learns what stored Services hold: called once, before the first write."""
-        self.services.rebuild(services)
+    def rebuild(self, services: Iterable[Object], addresses: Iterable[str] = ()) -> None:
+        """Learns what stored Services hold and IPAddress objects name: called once, before the first write."""
+        self.services.rebuild(services, addresses)
 
 
 #: Makes the strategy of one resource.

@@ -1,18 +1,21 @@
 """The objects that stand for Services' addresses: an IPAddress for each that is held, and their ServiceCIDR.
 
 They show who holds what (KEP-1880). The books themselves are ``core.service.allocators``: there, an address is taken in
-the same step as the Service is committed, so these objects never decide anything.
+the same step as the Service is committed. Objects made by hand count too: an IPAddress keeps its address from Services,
+a ServiceCIDR that is ready gives them more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from apiserver.registry.core.service.allocators import addresses_of, family_of
-from minikube_py.api.meta import format_time, name_of, namespace_of
+from minikube_py.api.meta import condition_is_true, format_time, is_deleting, name_of, namespace_of
 from minikube_py.api.types import Object
 from minikube_py.config.parts import Network
 
+DEFAULT_RANGE = "kubernetes"
 _FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family"
 _MANAGER_LABEL = "ipaddress.kubernetes.io/managed-by"
 _MANAGER = "ipallocator.k8s.io"
@@ -35,7 +38,17 @@ def address_changes(old: Object | None, new: Object | None) -> tuple[list[Object
 
 def default_range(network: Network) -> Object:
     """The ServiceCIDR ``kubernetes``: the ranges that the cluster was made with."""
-    return {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": list(network.service_cidrs)}}
+    return {"metadata": {"name": DEFAULT_RANGE}, "spec": {"cidrs": list(network.service_cidrs)}}
+
+
+def ranges_in_use(ranges: Iterable[Object]) -> list[str]:
+    """The CIDRs that addresses are given out of: those of ranges that are ready and not being deleted."""
+    found = []
+    for entry in sorted(ranges, key=lambda each: (name_of(each) != DEFAULT_RANGE, name_of(each))):
+        conditions = (entry.get("status") or {}).get("conditions")
+        if condition_is_true(conditions, "Ready") and not is_deleting(entry):
+            found += (entry.get("spec") or {}).get("cidrs") or ()
+    return found
 
 
 def ready_status(now: datetime) -> Object:

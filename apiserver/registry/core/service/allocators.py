@@ -1,16 +1,18 @@
 """Which cluster addresses and node ports are in use, and which come next.
 
 Asking changes nothing: ``check`` says whether a wanted value can be had, ``pick`` proposes a free one. Only ``record``,
-called when a write has been committed, changes the books; a failed or dry-run write therefore leaks nothing. ``pick``
-leaves a lower band of each range alone as long as it can, so that values asked for by name rarely collide with it
-(KEP-3070, KEP-3668).
+``reserve`` and ``release``, called when a write has been committed, change the books; a failed or dry-run write
+therefore leaks nothing, and the books are at all times a function of what is stored. ``pick`` leaves a lower band of
+each range alone as long as it can, so that values asked for by name rarely collide with it (KEP-3070, KEP-3668).
+
+An address is taken while a Service holds it or an IPAddress object names it, whoever made that (KEP-1880).
 """
 
 from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from minikube_py.api.types import Object
@@ -72,13 +74,16 @@ class AddressRange:
     pool: Pool
 
     @classmethod
-    def of(cls, cidr: str) -> AddressRange:
-        """The range of a CIDR: its network address (and an IPv4 broadcast address) is never given out."""
+    def of(cls, cidr: str, used: set[int]) -> AddressRange:
+        """The range of a CIDR: its network address (and an IPv4 broadcast address) is never given out.
+
+        ``used`` is shared by all ranges of a family, for they may overlap and come and go.
+        """
         network = ipaddress.ip_network(cidr)
         first, last = int(network.network_address) + 1, int(network.broadcast_address)
         if network.version == 4 and network.prefixlen < 31:
             last -= 1
-        return cls(network, Pool(first, last, _band(network.num_addresses, *_IP_BAND)))
+        return cls(network, Pool(first, last, _band(network.num_addresses, *_IP_BAND), used))
 
     def __contains__(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         return address in self.network
@@ -90,45 +95,58 @@ class AddressRange:
 
 @dataclass(slots=True)
 class ServiceAllocators:
-    """The cluster's Service addresses (a list of ranges per family, primary family first) and node ports."""
+    """The cluster's Service addresses (the ranges of each configured family, primary family first) and node ports.
+
+    ``held`` are the addresses of Services, ``reserved`` those that IPAddress objects name, both by family.
+    """
 
     ranges: dict[str, list[AddressRange]]
     ports: Pool
+    held: dict[str, set[int]]
+    reserved: dict[str, set[int]]
     chance: random.Random = field(default_factory=random.Random)
 
     @classmethod
     def from_network(cls, network: Network, chance: random.Random | None = None) -> ServiceAllocators:
         """Empty books for a cluster's configuration."""
-        ranges: dict[str, list[AddressRange]] = {}
-        for cidr in network.service_cidrs:
-            ranges.setdefault(family_of(cidr), []).append(AddressRange.of(cidr))
+        families = list(dict.fromkeys(family_of(cidr) for cidr in network.service_cidrs))
         low, high = network.node_port_range
         ports = Pool(low, high, _band(high - low + 1, *_PORT_BAND))
-        return cls(ranges, ports, chance or random.Random())
+        held, reserved = _by_family(families), _by_family(families)
+        books = cls({family: [] for family in families}, ports, held, reserved, chance or random.Random())
+        books.use_ranges(network.service_cidrs)
+        return books
 
     @property
     def families(self) -> list[str]:
         """Configured families, the primary one first."""
         return list(self.ranges)
 
+    def use_ranges(self, cidrs: Iterable[str]) -> None:
+        """Gives addresses out of these ranges from now on. Those of families that are not configured are no use."""
+        wanted = list(dict.fromkeys(cidrs))
+        for family, used in self.held.items():
+            self.ranges[family] = [AddressRange.of(cidr, used) for cidr in wanted if family_of(cidr) == family]
+
     def check_address(self, text: str) -> None:
         """Raises AllocationError when an address cannot be had."""
         address = ipaddress.ip_address(text)
-        found = self._range_of(address)
-        if found is None:
+        family = family_of(text)
+        within = [found for found in self.ranges.get(family, ()) if address in found]
+        if not within:
             raise AllocationError("the provided network does not match the current range")
-        if not found.pool.first <= int(address) <= found.pool.last:
+        if not any(found.pool.first <= int(address) <= found.pool.last for found in within):
             raise AllocationError(
-                f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {found.network}"
+                f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {within[0].network}"
             )
-        if int(address) in found.pool.used:
+        if int(address) in self.held[family] or int(address) in self.reserved[family]:
             raise AllocationError("provided IP is already allocated")
 
     def pick_address(self, family: str) -> str:
         """A free address. Raises RangeFull."""
         for candidate in self.ranges.get(family, ()):
             try:
-                return candidate.text(candidate.pool.pick(self.chance, set()))
+                return candidate.text(candidate.pool.pick(self.chance, self.reserved[family]))
             except RangeFull:
                 continue
         raise RangeFull
@@ -149,35 +167,43 @@ class ServiceAllocators:
 
     def record(self, old: Object | None, new: Object | None) -> None:
         """Enters a committed write of a Service: what it gave up is free, what it holds is used."""
-        self._release(old)
+        for family, number in _numbers(addresses_of(old)):
+            self.held.get(family, set()).discard(number)
+        self.ports.used -= node_ports_of(old)
         self._take(new)
 
-    def rebuild(self, services: Iterable[Object]) -> None:
-        """Starts the books anew from what is stored."""
+    def reserve(self, addresses: Iterable[str]) -> None:
+        """IPAddress objects of these names have been made."""
+        for family, number in _numbers(addresses):
+            self.reserved.get(family, set()).add(number)
+
+    def release(self, addresses: Iterable[str]) -> None:
+        """IPAddress objects of these names have gone; an address that a Service holds stays taken."""
+        for family, number in _numbers(addresses):
+            self.reserved.get(family, set()).discard(number)
+
+    def rebuild(self, services: Iterable[Object], addresses: Iterable[str] = ()) -> None:
+        """Starts the books anew from what is stored: Services, and the names of IPAddress objects."""
         self.ports.used.clear()
-        for candidates in self.ranges.values():
-            for candidate in candidates:
-                candidate.pool.used.clear()
+        for numbers in (*self.held.values(), *self.reserved.values()):
+            numbers.clear()
         for service in services:
             self._take(service)
-
-    def _release(self, service: Object | None) -> None:
-        for text in addresses_of(service):
-            address = ipaddress.ip_address(text)
-            if (found := self._range_of(address)) is not None:
-                found.pool.used.discard(int(address))
-        self.ports.used -= node_ports_of(service)
+        self.reserve(addresses)
 
     def _take(self, service: Object | None) -> None:
-        for text in addresses_of(service):
-            address = ipaddress.ip_address(text)
-            if (found := self._range_of(address)) is not None:
-                found.pool.used.add(int(address))
+        for family, number in _numbers(addresses_of(service)):
+            self.held.get(family, set()).add(number)
         self.ports.used |= node_ports_of(service)
 
-    def _range_of(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> AddressRange | None:
-        family = IPV4 if address.version == 4 else IPV6
-        return next((found for found in self.ranges.get(family, ()) if address in found), None)
+
+def _by_family(families: Iterable[str]) -> dict[str, set[int]]:
+    return {family: set() for family in families}
+
+
+def _numbers(addresses: Iterable[str]) -> Iterator[tuple[str, int]]:
+    for text in addresses:
+        yield family_of(text), int(ipaddress.ip_address(text))
 
 
 def family_of(address: str) -> str:

@@ -140,7 +140,7 @@ def test_nothing_leaks_from_failed_or_dry_run_creates(registry: Any) -> None:
     registry.create(SERVICES, _service("a", type="NodePort", clusterIP="10.96.0.10"), dry_run=True)
     with pytest.raises(Invalid):
         registry.create(SERVICES, _service("a", type="NodePort", sessionAffinity="x"))
-    assert not books.ports.used and not books.ranges["IPv4"][0].pool.used
+    assert not books.ports.used and not books.held["IPv4"]
 
 
 def test_tcp_and_udp_of_one_port_share_a_node_port(registry: Any) -> None:
@@ -172,10 +172,10 @@ def test_type_changes_allocate_and_release(registry: Any) -> None:
     closed = registry.update(SERVICES, _changed(balanced, type="ClusterIP"), balanced)
     assert closed["spec"] == plain["spec"] and not books.ports.used
     renamed = registry.update(SERVICES, _changed(closed, type="ExternalName", externalName="x.org"), closed)
-    assert not books.ranges["IPv4"][0].pool.used
+    assert not books.held["IPv4"]
     assert not {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"} & renamed["spec"].keys()
     back = registry.update(SERVICES, _changed(renamed, type="ClusterIP"), renamed)
-    assert back["spec"]["clusterIP"] and len(books.ranges["IPv4"][0].pool.used) == 1
+    assert back["spec"]["clusterIP"] and len(books.held["IPv4"]) == 1
 
 
 def test_headless(registry: Any) -> None:
@@ -191,7 +191,7 @@ def test_dual_stack(dual_registry: Any) -> None:
     assert spec["ipFamilies"] == ["IPv4", "IPv6"] and spec["clusterIPs"][1].startswith("fd00:10:96::")
     single = dual_registry.update(SERVICES, _changed(service, ipFamilyPolicy="SingleStack"), service)
     assert single["spec"]["clusterIPs"] == spec["clusterIPs"][:1]
-    assert not dual_registry.deps.services.ranges["IPv6"][0].pool.used
+    assert not dual_registry.deps.services.held["IPv6"]
     again = dual_registry.update(SERVICES, _changed(single, ipFamilyPolicy="RequireDualStack"), single)
     assert len(again["spec"]["clusterIPs"]) == 2
 
@@ -205,9 +205,9 @@ def test_dual_stack_needs_a_policy(dual_registry: Any) -> None:
 def test_books_are_rebuilt_from_stored_services(registry: Any) -> None:
     services = [registry.create(SERVICES, _service(name, type="NodePort")) for name in ("a", "b")]
     books = registry.deps.services
-    before = set(books.ports.used), set(books.ranges["IPv4"][0].pool.used)
+    before = set(books.ports.used), set(books.held["IPv4"])
     registry.deps.rebuild(services)
-    assert (books.ports.used, books.ranges["IPv4"][0].pool.used) == before
+    assert (books.ports.used, books.held["IPv4"]) == before
 
 
 def test_a_full_range_falls_back_to_the_lower_band(registry: Any) -> None:
