@@ -11,6 +11,7 @@ import os
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
@@ -24,6 +25,10 @@ _BACKLOG: Final = 1024
 _MOST_PENDING: Final = 256 * 1024
 _ACCEPTS: Final = 32
 _DEFAULT_PORT: Final = 8080
+#: A server hears of its end at the moment when the cluster begins to withdraw its endpoint: clients go on coming until
+#: every node has heard of it ("Pod Lifecycle", termination of Pods). It stops listening when none came for a while.
+_QUIET_SECONDS: Final = 0.1
+_LONGEST_FAREWELL_SECONDS: Final = 2.0
 
 
 def serve(config: EchoConfig, env: Mapping[str, str], *, ready: Callable[[], None]) -> int:
@@ -66,7 +71,7 @@ class EchoServer:
         self._selector = selectors.DefaultSelector()
         self._listeners: list[socket.socket] = []
         self._connections: set[Connection] = set()
-        self._stopping = False
+        self._farewell: Farewell | None = None
 
     def listen(self, protocol: str, port: int) -> None:
         """Raises OSError."""
@@ -87,26 +92,36 @@ class EchoServer:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self._selector.register(wake, selectors.EVENT_READ, lambda _mask: wake.recv(64))
-        while not (self._stopping and not self._connections):
-            for key, mask in self._selector.select():
+        while self._farewell is None or self._listeners or self._connections:
+            for key, mask in self._selector.select(self._patience()):
                 key.data(mask)
-            if self._stopping:
-                self._wind_down()
+            if self._farewell is not None:
+                self._wind_down(self._farewell)
         return 0
 
     def _stop(self, *_: object) -> None:
-        self._stopping = True
+        self._farewell = self._farewell or Farewell(time.monotonic())
 
-    def _wind_down(self) -> None:
-        """No new connections; the backlog is still served, idle ones are closed."""
+    def _patience(self) -> float | None:
+        if self._farewell is None or not self._listeners:
+            return None
+        return max(self._farewell.over() - time.monotonic(), 0.0)
+
+    def _wind_down(self, farewell: Farewell) -> None:
+        """Idle connections are closed; the others, and those that still come, have one request each."""
+        over = time.monotonic() >= farewell.over()
+        if over:
+            self._stop_listening()
+        for connection in list(self._connections):
+            connection.finish(patient=not over)
+
+    def _stop_listening(self) -> None:
         for listener in self._listeners:
             if listener.type == socket.SOCK_STREAM:
                 self._accept(listener)
             self._selector.unregister(listener)
             listener.close()
         self._listeners.clear()
-        for connection in list(self._connections):
-            connection.finish()
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTS):
@@ -114,6 +129,8 @@ class EchoServer:
                 channel, peer = listener.accept()
             except OSError:
                 return
+            if self._farewell is not None:
+                self._farewell.came(time.monotonic())
             self._connections.add(Connection(channel, peer, self._reporter, self._selector, self._connections.discard))
 
     def _answer(self, listener: socket.socket) -> None:
@@ -125,6 +142,22 @@ class EchoServer:
             greeting = self._reporter.greeting("udp", peer, listener.getsockname())
             with suppress(OSError):
                 listener.sendto(greeting + data, peer)
+
+
+class Farewell:
+    """How long a server that was told to stop goes on listening. Times are monotonic seconds."""
+
+    def __init__(self, now: float) -> None:
+        self._latest = now + _LONGEST_FAREWELL_SECONDS
+        self._quiet_since = now
+
+    def came(self, now: float) -> None:
+        """Another client."""
+        self._quiet_since = now
+
+    def over(self) -> float:
+        """When it stops listening, if nobody comes."""
+        return min(self._quiet_since + _QUIET_SECONDS, self._latest)
 
 
 class Connection:
@@ -152,14 +185,16 @@ class Connection:
         self._out = bytearray()
         self._input_ended = False
         self._closing = False
+        self._last = False
         self._mask = selectors.EVENT_READ
         selector.register(channel, self._mask, self._ready)
 
-    def finish(self) -> None:
-        """The server stops: close when nothing is half-done."""
+    def finish(self, *, patient: bool) -> None:
+        """The server stops: close when nothing is half-done. ``patient`` leaves time to who has not yet said a word."""
+        self._last = True
         if self._http is not None:
             self._http.last = True
-        idle = self._http is None or self._http.idle
+        idle = self._http.idle if self._http is not None else self._decided or not patient
         if idle and not self._out and not self._pending_input():
             self._close()
 
@@ -212,6 +247,7 @@ class Connection:
         self._decided = True
         if http:
             self._http = HTTPDialogue(self._reporter, self._peer, self._local)
+            self._http.last = self._last
         else:
             self._out += self._reporter.greeting("tcp", self._peer, self._local)
 
