@@ -1,15 +1,20 @@
-"""Our answers beside those of a real CoreDNS that watches the same API server. Needs ``coredns`` on the PATH."""
+"""Our answers beside those of a real CoreDNS that watches the same objects.
+
+CoreDNS' answers are recorded in ``coredns_answers.json``. With ``coredns`` on the PATH the recording itself is checked
+against it, and written anew where ``MINIK_RECORD`` is set.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-import pytest_asyncio
 from dnslib import QTYPE, RCODE, DNSRecord
 
 from agent.dns.clusterdns import ClusterDNS
@@ -23,8 +28,7 @@ from tests.support.apiserver import RunningAPI, running_apiserver
 from tests.support.fakedns import ask_udp, free_port
 from tests.support.services import endpoint, endpoint_slice, port, service
 
-pytestmark = pytest.mark.skipif(shutil.which("coredns") is None, reason="no coredns on the PATH")
-
+RECORDED = Path(__file__).with_name("coredns_answers.json")
 SVC = "default.svc.cluster.local"
 COREFILE = """
 .:{port} {{
@@ -63,29 +67,43 @@ def on_purpose(name: str, kind: str, ours: Told, theirs: Told) -> bool:
     return False
 
 
-@pytest_asyncio.fixture
-async def both(tmp_path: Path) -> AsyncIterator[tuple[int, int]]:
-    """The ports of our server and of CoreDNS, over one set of objects."""
-    async with running_apiserver(tmp_path) as api, Client.from_access(api.access) as client:
+@asynccontextmanager
+async def filled_api(folder: Path) -> AsyncIterator[tuple[RunningAPI, Client]]:
+    async with running_apiserver(folder) as api, Client.from_access(api.access) as client:
         await fill(client)
-        tasks, ours, theirs = TaskSet("test"), free_port(), free_port()
-        informers = InformerSet(client, tasks, SystemClock())
-        dns = ClusterDNS(
-            informers=informers, network=Network(dns_ips=("127.0.0.1",)), node_ips=(), host_sockets=None,
-            resolv_conf=tmp_path / "none", clock=SystemClock(), port=ours, metrics_port=free_port(),
-        )  # fmt: skip
-        await dns.start()
-        await informers.start()
+        yield api, client
+
+
+@asynccontextmanager
+async def our_server(client: Client, folder: Path) -> AsyncIterator[int]:
+    """The port on which our server answers from these objects."""
+    tasks, where = TaskSet("test"), free_port()
+    informers = InformerSet(client, tasks, SystemClock())
+    dns = ClusterDNS(
+        informers=informers, network=Network(dns_ips=("127.0.0.1",)), node_ips=(), host_sockets=None,
+        resolv_conf=folder / "none", clock=SystemClock(), port=where, metrics_port=free_port(),
+    )  # fmt: skip
+    await dns.start()
+    await informers.start()
+    try:
         await informers.wait_synced()
-        process = start_coredns(api, tmp_path, theirs)
-        try:
-            await until_ready(theirs)
-            yield ours, theirs
-        finally:
-            process.terminate()
-            await asyncio.to_thread(process.wait)
-            await dns.stop()
-            await tasks.close()
+        yield where
+    finally:
+        await dns.stop()
+        await tasks.close()
+
+
+@asynccontextmanager
+async def their_server(api: RunningAPI, folder: Path) -> AsyncIterator[int]:
+    """The port on which CoreDNS answers from the same objects."""
+    where = free_port()
+    process = start_coredns(api, folder, where)
+    try:
+        await until_ready(where)
+        yield where
+    finally:
+        process.terminate()
+        await asyncio.to_thread(process.wait)
 
 
 async def fill(client: Client) -> None:
@@ -127,12 +145,33 @@ async def until_ready(port: int) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_the_same_answers(both: tuple[int, int]) -> None:
-    ours, theirs = both
-    differences = []
-    for name in NAMES:
-        for kind in TYPES:
-            one, other = await told(ours, name, kind), await told(theirs, name, kind)
-            if one != other and not on_purpose(name, kind, one, other):
-                differences.append(f"{name} {kind}:\n    ours   {one}\n    theirs {other}")
+async def all_told(where: int) -> dict[str, Told]:
+    return {f"{name} {kind}": await told(where, name, kind) for name in NAMES for kind in TYPES}
+
+
+def recorded() -> dict[str, Told]:
+    return {question: (code, records) for question, (code, records) in json.loads(RECORDED.read_text()).items()}
+
+
+async def test_the_answers_are_those_of_coredns(tmp_path: Path) -> None:
+    async with filled_api(tmp_path) as (_, client), our_server(client, tmp_path) as where:
+        ours = await all_told(where)
+    theirs = recorded()
+    assert ours.keys() == theirs.keys()
+    differences = [
+        f"{question}:\n    ours   {ours[question]}\n    theirs {theirs[question]}"
+        for question in ours
+        if ours[question] != theirs[question] and not on_purpose(*question.split(), ours[question], theirs[question])
+    ]
     assert not differences, "\n".join(differences)
+
+
+if shutil.which("coredns"):
+
+    async def test_the_recording_is_what_coredns_answers(tmp_path: Path) -> None:
+        async with filled_api(tmp_path) as (api, _), their_server(api, tmp_path) as where:
+            theirs = await all_told(where)
+        if "MINIK_RECORD" in os.environ:
+            lines = ",\n".join(f"{json.dumps(question)}: {json.dumps(answer)}" for question, answer in theirs.items())
+            RECORDED.write_text(f"{{\n{lines}\n}}\n")
+        assert theirs == recorded()
