@@ -23,9 +23,16 @@ from minikube_py.config.cluster import ClusterConfig
 @click.option(
     "--runtime",
     type=click.Choice(["auto", "process", "docker", "simulated"]),
-    default="auto",
+    default="process",
     show_default=True,
-    help="What pods are made of.",
+    help="What pods are made of; auto takes Docker where it can be used.",
+)
+@click.option(
+    "--node-runtime",
+    "node_runtimes",
+    multiple=True,
+    metavar="NODE=RUNTIME",
+    help="What the pods of one node are made of; can be repeated.",
 )
 @click.option(
     "--proxy-mode",
@@ -39,11 +46,11 @@ from minikube_py.config.cluster import ClusterConfig
 )
 @click.option("--api-port", default=0, help="The API server's port on 127.0.0.1; 0 takes a free one.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes; 0 returns at once.")
-def up(name: str, wait: float, **settings: Any) -> None:
+def up(name: str, wait: float, node_runtimes: tuple[str, ...], **settings: Any) -> None:
     """Start a cluster and point kubectl at it. Does nothing to one that runs already."""
     started = time.monotonic()
     try:
-        begun = launch(ClusterConfig(name=name, **settings))
+        begun = launch(ClusterConfig(name=name, node_runtimes=_pairs(node_runtimes), **settings))
     except AlreadyRunning:
         _merge(name)
         answer = ask(ClusterPaths.of(name).control_socket, "status")
@@ -53,11 +60,23 @@ def up(name: str, wait: float, **settings: Any) -> None:
         raise click.ClickException("; ".join(str(one["msg"]) for one in error.errors())) from error
     except (ValueError, OSError, NoEngine) as error:
         raise click.ClickException(str(error)) from error
+    if reason := begun.plan.runtimes.reason:
+        click.echo(f" {click.style('✓', fg='green')} {reason}")
     if wait > 0:
         _follow(begun, started, wait)
     _merge(name)
     seconds = time.monotonic() - started
     click.echo(f'Cluster "{name}" is up in {seconds:.1f} s. Try:  kubectl --context {name} get nodes')
+
+
+def _pairs(texts: tuple[str, ...]) -> dict[str, Any]:
+    pairs = {}
+    for text in texts:
+        node, equals, runtime = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} is not NODE=RUNTIME", param_hint="--node-runtime")
+        pairs[node] = runtime
+    return pairs
 
 
 def _follow(begun: Launch, started: float, wait: float) -> None:

@@ -107,16 +107,14 @@ class Assembly:
         self._write("controlplane", controlplane_config(self.plan))
         for node in self.plan.nodes:
             self._write(f"agent-{node.name}", agent_config(self.plan, node))
-        chosen = self.plan.config.model_copy(update={"runtime": self.plan.runtime})
+        chosen = self.plan.config.model_copy(update={"runtime": self.plan.runtimes.usual})
         write_private(self.plan.paths.cluster_file, chosen.model_dump_json(indent=1).encode())
 
     # -- parts ----------------------------------------------------------------------------------------------
 
     def machines(self) -> list[Part]:
-        """The nodes' fork servers (process runtime only)."""
-        if self.plan.runtime != "process":
-            return []
-        return [self._machine(index) for index in range(len(self.plan.nodes))]
+        """The fork servers of the nodes whose pods are processes."""
+        return [self._machine(index) for index, node in enumerate(self.plan.nodes) if node.runtime == "process"]
 
     def parts(self) -> list[Part]:
         """The other parts, in the order in which they start."""

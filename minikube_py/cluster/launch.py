@@ -11,16 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 from minikube_py.cluster.assembly import Assembly
 from minikube_py.cluster.children import log_to, run_in_child
-from minikube_py.cluster.engine import check_engine
 from minikube_py.cluster.leftovers import remove_after_a_crash
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.plan import ClusterPlan, make_plan
 from minikube_py.cluster.preflight import explain, probe
 from minikube_py.cluster.progress import Progress, ProgressWriter, read_progress
+from minikube_py.cluster.runtimes import choose_runtimes
 from minikube_py.cluster.supervisor import Supervisor
 from minikube_py.cluster.userspace import Privileges, enter
 from minikube_py.config.cluster import ClusterConfig
@@ -53,9 +52,9 @@ class Launch:
 
 
 def launch(config: ClusterConfig) -> Launch:
-    """Starts the cluster. Raises AlreadyRunning, ValueError for an impossible configuration, OSError (port taken)."""
+    """Starts the cluster. Raises AlreadyRunning, NoEngine, ValueError for an impossible configuration, OSError."""
     paths = ClusterPaths.of(config.name)
-    plan = make_plan(config, paths, choose_runtime(config))
+    plan = make_plan(config, paths, choose_runtimes(config))
     lock = take_lock(paths)
     try:
         remove_after_a_crash(paths)
@@ -72,13 +71,6 @@ def launch(config: ClusterConfig) -> Launch:
         return Launch(plan, read_end)
     finally:
         os.close(lock)  # the supervisor holds its own reference to the lock
-
-
-def choose_runtime(config: ClusterConfig) -> Literal["process", "docker", "simulated"]:
-    """The runtime for "auto". Raises NoEngine where Docker is wanted and cannot be had."""
-    if config.runtime == "docker":
-        check_engine()
-    return "process" if config.runtime == "auto" else config.runtime
 
 
 def take_lock(paths: ClusterPaths) -> int:

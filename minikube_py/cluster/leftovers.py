@@ -25,7 +25,7 @@ def remove_leftovers(paths: ClusterPaths) -> None:
 
     Files of subordinate users can be removed only inside their user namespace: see ``remove_after_a_crash``.
     """
-    if _runtime_of(paths) == "docker":
+    if "docker" in _runtimes_of(paths):
         remove_containers(engine_socket(), paths.label)
     for node in _node_states(paths):
         cgroups.sweep(cgroups.name_for(str(node)))
@@ -53,11 +53,12 @@ def _remove_inside(paths: ClusterPaths) -> int:
     return 0
 
 
-def _runtime_of(paths: ClusterPaths) -> str:
+def _runtimes_of(paths: ClusterPaths) -> set[str]:
     try:
-        return str(json.loads(paths.cluster_file.read_bytes())["runtime"])
+        told = json.loads(paths.cluster_file.read_bytes())
+        return {told["runtime"], *told["node_runtimes"].values()}
     except (OSError, ValueError, KeyError):
-        return ""  # it never came so far
+        return set()  # it never came so far
 
 
 def _node_states(paths: ClusterPaths) -> list[Path]:

@@ -6,12 +6,12 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
 
 from minikube_py.cluster.engine import engine_socket
 from minikube_py.cluster.identity import Identity
 from minikube_py.cluster.paths import ClusterPaths
-from minikube_py.config.cluster import ClusterConfig
+from minikube_py.cluster.runtimes import Runtimes
+from minikube_py.config.cluster import ClusterConfig, NodeRuntime
 from minikube_py.config.parts import AgentConfig, ApiAccess, APIServerConfig, ControlPlaneConfig, KeyPair, MachineConfig
 
 FABRIC_API_PORT = 6443
@@ -21,11 +21,12 @@ _POD_PREFIX = {4: 24, 6: 64}
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """One node: its name, its address on the node network and its slices of the pod networks."""
+    """One node: its name, its address on the node network, its slices of the pod networks, its pods' runtime."""
 
     name: str
     ip: str
     pod_cidrs: tuple[str, ...]
+    runtime: NodeRuntime
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class ClusterPlan:
 
     config: ClusterConfig
     paths: ClusterPaths
-    runtime: Literal["process", "docker", "simulated"]
+    runtimes: Runtimes
     fabric_ip: str
     host_ip: str
     nodes: tuple[NodePlan, ...]
@@ -61,9 +62,7 @@ class ClusterPlan:
         return f"https://{self.fabric_ip}:{FABRIC_API_PORT}"
 
 
-def make_plan(
-    config: ClusterConfig, paths: ClusterPaths, runtime: Literal["process", "docker", "simulated"]
-) -> ClusterPlan:
+def make_plan(config: ClusterConfig, paths: ClusterPaths, runtimes: Runtimes) -> ClusterPlan:
     """Gives every node its name and addresses. Raises ValueError where a network is too small for the nodes."""
     network = ipaddress.ip_network(config.node_network)
     if network.num_addresses <= _FIRST_NODE + config.nodes:
@@ -74,10 +73,11 @@ def make_plan(
             name=f"{config.name}-{index + 1}",
             ip=str(network[_FIRST_NODE + index]),
             pod_cidrs=tuple(family[index] for family in slices),
+            runtime=runtimes.of(f"{config.name}-{index + 1}"),
         )
         for index in range(config.nodes)
     )
-    return ClusterPlan(config, paths, runtime, str(network[1]), str(network[2]), nodes)
+    return ClusterPlan(config, paths, runtimes, str(network[1]), str(network[2]), nodes)
 
 
 def _pod_slices(cidr: str, nodes: int) -> list[str]:
@@ -152,14 +152,14 @@ def agent_config(plan: ClusterPlan, node: NodePlan) -> AgentConfig:
         serving=_pair(plan, node.name),
         client_ca=plan.paths.pki / "ca.crt",
         state_dir=plan.paths.node_state(node.name),
-        runtime=plan.runtime,
+        runtime=node.runtime,
         machine_socket=plan.paths.machine_socket(node.name),
         image_dir=plan.paths.images,
         host_sockets=plan.paths.vendor_socket,
         network=plan.config.network,
         proxy_mode=plan.config.proxy_mode,
         cluster=plan.paths.label,
-        engine_socket=engine_socket() if plan.runtime == "docker" else None,
+        engine_socket=engine_socket() if node.runtime == "docker" else None,
         lease_seconds=max(1, round(plan.config.node_grace)),
     )
 

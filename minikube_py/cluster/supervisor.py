@@ -178,7 +178,7 @@ class Supervisor:
             "pid": os.getpid(),
             "started": self._started,
             "server": self._assembly.server_url,
-            "runtime": self._plan.runtime,
+            "runtime": self._plan.runtimes.usual,
             "rootless": self._assembly.privileges.rootless,
             "parts": [
                 {

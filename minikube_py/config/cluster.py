@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from minikube_py.config.parts import Model, Network
 
+NodeRuntime = Literal["process", "docker", "simulated"]
 RuntimeName = Literal["auto", "process", "docker", "simulated"]
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
@@ -21,7 +22,8 @@ class ClusterConfig(Model):
 
     name: str = "minik"
     nodes: int = Field(default=1, ge=1, le=_MOST_NODES)
-    runtime: RuntimeName = "auto"
+    runtime: RuntimeName = Field(default="process", description="auto: Docker where it can be used, else processes")
+    node_runtimes: dict[str, NodeRuntime] = Field(default={}, description="node name -> what its pods are made of")
     proxy_mode: Literal["auto", "userspace", "nftables"] = "userspace"
     node_grace: float = Field(
         default=40.0, ge=1, description="seconds of silence after which a node is NotReady (upstream's default)"
@@ -41,6 +43,15 @@ class ClusterConfig(Model):
     @classmethod
     def _is_a_network(cls, text: str) -> str:
         return str(ipaddress.ip_network(text))
+
+    @model_validator(mode="after")
+    def _nodes_exist(self) -> ClusterConfig:
+        names = {f"{self.name}-{index + 1}" for index in range(self.nodes)}
+        if strangers := sorted(self.node_runtimes.keys() - names):
+            raise ValueError(
+                f"there is no node {strangers[0]}: the nodes are {self.name}-1 to {self.name}-{self.nodes}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _networks_are_apart(self) -> ClusterConfig:

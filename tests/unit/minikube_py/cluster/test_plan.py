@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.plan import agent_config, apiserver_config, identities, make_plan
+from minikube_py.cluster.runtimes import Runtimes
 from minikube_py.config.cluster import ClusterConfig
 from minikube_py.config.parts import Network
 
@@ -16,7 +17,7 @@ PATHS = ClusterPaths(Path("/state/clusters/minik"))
 
 
 def test_every_node_has_its_own_addresses() -> None:
-    plan = make_plan(ClusterConfig(nodes=3), PATHS, "process")
+    plan = make_plan(ClusterConfig(nodes=3), PATHS, Runtimes("process"))
     assert plan.fabric_ip == "192.168.230.1"
     assert [(node.name, node.ip, node.pod_cidrs) for node in plan.nodes] == [
         ("minik-1", "192.168.230.11", ("10.244.0.0/24",)),
@@ -27,12 +28,12 @@ def test_every_node_has_its_own_addresses() -> None:
 
 def test_a_dual_stack_node_has_a_slice_of_each_family() -> None:
     network = Network(pod_cidrs=("10.244.0.0/16", "fd00:10:244::/56"))
-    plan = make_plan(ClusterConfig(nodes=2, network=network), PATHS, "process")
+    plan = make_plan(ClusterConfig(nodes=2, network=network), PATHS, Runtimes("process"))
     assert plan.nodes[1].pod_cidrs == ("10.244.1.0/24", "fd00:10:244:1::/64")
 
 
 def test_certificates_name_kubernetes_own_users() -> None:
-    issued = identities(make_plan(ClusterConfig(nodes=1), PATHS, "process"))
+    issued = identities(make_plan(ClusterConfig(nodes=1), PATHS, Runtimes("process")))
     assert issued["minik-1"].common_name == "system:node:minik-1"
     assert issued["minik-1"].organizations == ("system:nodes",)
     assert issued["minik-1"].server_addresses == ("192.168.230.11",)
@@ -41,7 +42,7 @@ def test_certificates_name_kubernetes_own_users() -> None:
 
 
 def test_parts_are_told_where_the_api_server_is() -> None:
-    plan = make_plan(ClusterConfig(nodes=1), PATHS, "process")
+    plan = make_plan(ClusterConfig(nodes=1), PATHS, Runtimes("process"))
     assert apiserver_config(plan, (7, 8)).listen_fds == (7, 8)
     assert agent_config(plan, plan.nodes[0]).api.server == "https://192.168.230.1:6443"
 
@@ -71,7 +72,7 @@ def test_impossible_clusters_are_refused(settings: dict[str, object], message: s
 )
 def test_networks_too_small_for_the_nodes_are_refused(config: ClusterConfig) -> None:
     with pytest.raises(ValueError, match=r"too small|no room"):
-        make_plan(config, PATHS, "process")
+        make_plan(config, PATHS, Runtimes("process"))
 
 
 def test_sockets_move_where_their_paths_fit() -> None:
