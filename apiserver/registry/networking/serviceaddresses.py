@@ -43,7 +43,7 @@ def default_range(network: Network) -> Object:
 
 def ranges_in_use(ranges: Iterable[Object]) -> list[str]:
     """The CIDRs that addresses are given out of: those of ranges that are ready and not being deleted."""
-    found = []
+    found: list[str] = []
     for entry in sorted(ranges, key=lambda each: (name_of(each) != DEFAULT_RANGE, name_of(each))):
         conditions = (entry.get("status") or {}).get("conditions")
         if condition_is_true(conditions, "Ready") and not is_deleting(entry):

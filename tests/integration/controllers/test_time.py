@@ -14,7 +14,17 @@ import pytest_asyncio
 
 from minikube_py.aio.clock import FakeClock
 from minikube_py.api.meta import condition_is_true, find_condition, name_of
-from minikube_py.api.resources import CRONJOBS, DEPLOYMENTS, JOBS, NODES, PODS
+from minikube_py.api.resources import (
+    CRONJOBS,
+    DEPLOYMENTS,
+    EVENTS,
+    IPADDRESSES,
+    JOBS,
+    NODES,
+    PODS,
+    SERVICECIDRS,
+    SERVICES,
+)
 from minikube_py.api.types import Object
 from minikube_py.client.rest import Client
 from minikube_py.cluster.controlplane import ControlPlane
@@ -220,3 +230,58 @@ async def test_pods_of_a_node_that_is_gone_are_collected(timed: TimedCluster) ->
         return not await timed.pods()
 
     await timed.until(gone)
+
+
+def service_at(address: str) -> Object:
+    meta = {"name": "web", "namespace": "default"}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"clusterIP": address, "ports": [PORT]}}
+
+
+PORT = {"port": 80, "protocol": "TCP"}
+NETWORKING = "networking.k8s.io/v1"
+
+
+async def test_a_range_stays_while_a_service_needs_it(timed: TimedCluster) -> None:
+    spare: Object = {"metadata": {"name": "spare"}, "spec": {"cidrs": ["203.0.113.0/24"]}}
+    await timed.client.create(SERVICECIDRS, {"apiVersion": NETWORKING, "kind": "ServiceCIDR"} | spare)
+
+    async def ready(value: str = "True") -> bool:
+        status = (await timed.client.get(SERVICECIDRS, "spare")).get("status") or {}
+        condition = find_condition(status.get("conditions"), "Ready")
+        return condition is not None and condition["status"] == value
+
+    await timed.until(ready)
+    await timed.client.create(SERVICES, service_at("203.0.113.10"))
+    await timed.client.delete(SERVICECIDRS, "spare")
+    await timed.until(lambda: ready("False"))
+    await timed.passes(15)
+    assert await ready("False")
+    await timed.client.delete(SERVICES, "web", "default")
+
+    async def gone() -> bool:
+        await timed.passes(1)
+        return "spare" not in [name_of(entry) for entry in await timed.items(SERVICECIDRS, "")]
+
+    await timed.until(gone)
+
+
+async def test_addresses_are_repaired(timed: TimedCluster) -> None:
+    await timed.client.create(SERVICES, service_at("10.96.7.7"))
+    await timed.client.delete(IPADDRESSES, "10.96.7.7")
+    labels = {"ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}
+    parent = {"resource": "services", "namespace": "default", "name": "nobody"}
+    leaked = {"metadata": {"name": "10.96.7.8", "labels": labels}, "spec": {"parentRef": parent}}
+    await timed.client.create(IPADDRESSES, {"apiVersion": NETWORKING, "kind": "IPAddress"} | leaked)
+
+    async def repaired() -> bool:
+        await timed.passes(2)
+        names = [name_of(entry) for entry in await timed.items(IPADDRESSES, "")]
+        return "10.96.7.7" in names and "10.96.7.8" not in names
+
+    await timed.until(repaired)
+
+    async def told() -> bool:
+        reasons = {event["reason"] for event in await timed.items(EVENTS)}
+        return {"ClusterIPNotAllocated", "IPAddressNotAllocated"} <= reasons
+
+    await timed.until(told)

@@ -81,12 +81,13 @@ class AddressRange:
         """
         network = ipaddress.ip_network(cidr)
         first, last = int(network.network_address) + 1, int(network.broadcast_address)
-        if network.version == 4 and network.prefixlen < 31:
+        if network.version == 4:
             last -= 1
         return cls(network, Pool(first, last, _band(network.num_addresses, *_IP_BAND), used))
 
     def __contains__(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-        return address in self.network
+        """Whether the address can be given out of this range."""
+        return address.version == self.network.version and self.pool.first <= int(address) <= self.pool.last
 
     def text(self, number: int) -> str:
         """The address of a number."""
@@ -132,13 +133,8 @@ class ServiceAllocators:
         """Raises AllocationError when an address cannot be had."""
         address = ipaddress.ip_address(text)
         family = family_of(text)
-        within = [found for found in self.ranges.get(family, ()) if address in found]
-        if not within:
+        if not any(address in found for found in self.ranges.get(family, ())):
             raise AllocationError("the provided network does not match the current range")
-        if not any(found.pool.first <= int(address) <= found.pool.last for found in within):
-            raise AllocationError(
-                f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {within[0].network}"
-            )
         if int(address) in self.held[family] or int(address) in self.reserved[family]:
             raise AllocationError("provided IP is already allocated")
 

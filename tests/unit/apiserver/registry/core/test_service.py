@@ -100,7 +100,7 @@ def test_client_affinity_lasts_three_hours(registry: Any) -> None:
         ]),
         ({"clusterIP": "10.96.0.0"}, [
             'spec.clusterIPs: Invalid value: ["10.96.0.0"]: failed to allocate IP 10.96.0.0: '
-            "the provided IP (10.96.0.0) is not in the valid range. The range of valid IPs is 10.96.0.0/16",
+            "the provided network does not match the current range",
         ]),
         ({"ipFamilyPolicy": "RequireDualStack"}, [
             'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack '

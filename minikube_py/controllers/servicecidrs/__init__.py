@@ -1,0 +1,1 @@
+"""ServiceCIDRs and IPAddresses: ranges stay while they are needed, addresses belong to whom their Services say."""
