@@ -43,6 +43,7 @@ def serve(config: EchoConfig, env: Mapping[str, str], *, ready: Callable[[], Non
         ready()
         os.write(2, f"echo: cannot listen: {error}\n".encode())
         return 1
+    server.heed_signals()  # before anybody is told that it runs: the kernel drops what pid 1 has no handler for
     ready()
     return server.run()
 
@@ -84,14 +85,18 @@ class EchoServer:
         self._selector.register(listener, selectors.EVENT_READ, lambda _mask: job(listener))
         self._listeners.append(listener)
 
-    def run(self) -> int:
-        wake, signalled = socket.socketpair()
-        for end in (wake, signalled):
+    def heed_signals(self) -> None:
+        """From here on SIGTERM and SIGINT end it in order."""
+        wake, self._signalled = socket.socketpair()
+        for end in (wake, self._signalled):
             end.setblocking(False)
-        signal.set_wakeup_fd(signalled.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._signalled.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self._selector.register(wake, selectors.EVENT_READ, lambda _mask: wake.recv(64))
+
+    def run(self) -> int:
+        """Serves until it is told to end. Returns the exit code."""
         while self._farewell is None or self._listeners or self._connections:
             for key, mask in self._selector.select(self._patience()):
                 key.data(mask)
