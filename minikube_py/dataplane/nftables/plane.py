@@ -15,6 +15,8 @@ from minikube_py.dataplane.nftables import messages as nf
 from minikube_py.dataplane.nftables.conntrack import Place, forget_stale
 from minikube_py.dataplane.nftables.layout import (
     AFFINITY,
+    CHAINS,
+    LOCAL_CHAINS,
     LOCALS,
     OWN,
     PODS,
@@ -36,8 +38,8 @@ _log = logging.getLogger(__name__)
 
 TABLE = "minik"
 _ELEMENTS_PER_MESSAGE = 400
-#: An element of a verdict map may only be added once what it leads to is there.
-_LAST = (LOCALS, SERVICES)
+#: An element may only be added once what it leads to is there.
+_LAST = (LOCAL_CHAINS, CHAINS, LOCALS, SERVICES)
 
 
 class FamilyTable:

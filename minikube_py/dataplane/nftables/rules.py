@@ -9,11 +9,13 @@ from minikube_py.dataplane.nftables import expressions as ex
 from minikube_py.dataplane.nftables import messages as nf
 from minikube_py.dataplane.nftables.layout import (
     AFFINITY,
+    CHAINS,
     DROP_CHAIN,
     ENDPOINTS,
     HAIRPINS,
     IDENTITIES,
     LOCAL,
+    LOCAL_CHAINS,
     LOCALS,
     OWN,
     PODS,
@@ -50,11 +52,14 @@ class Family:
         indexed = nf.concatenated(address, nf.TYPE_PROTOCOL, nf.TYPE_PORT, nf.TYPE_MARK), length + 12
         client = nf.concatenated(address, nf.TYPE_MARK), length + 4
         pair = nf.concatenated(address, address), length * 2
+        label = nf.concatenated(nf.TYPE_MARK, nf.TYPE_MARK), 8
         number = IDENTITIES
         return [
-            nf.set_body(table, SERVICES, key=front, data=verdict, identity=number[SERVICES]),
+            nf.set_body(table, SERVICES, key=front, data=label, identity=number[SERVICES]),
+            nf.set_body(table, CHAINS, key=label, data=verdict, identity=number[CHAINS]),
             nf.set_body(table, ENDPOINTS, key=indexed, data=endpoint, identity=number[ENDPOINTS]),
-            nf.set_body(table, LOCALS, key=front, data=verdict, identity=number[LOCALS]),
+            nf.set_body(table, LOCALS, key=front, data=label, identity=number[LOCALS]),
+            nf.set_body(table, LOCAL_CHAINS, key=label, data=verdict, identity=number[LOCAL_CHAINS]),
             nf.set_body(table, PODS, key=(address, length), flags=nf.SET_INTERVAL, identity=number[PODS]),
             nf.set_body(table, OWN, key=(address, length), flags=nf.SET_INTERVAL, identity=number[OWN]),
             nf.set_body(table, HAIRPINS, key=pair, identity=number[HAIRPINS]),
@@ -72,7 +77,7 @@ class Family:
 
     def base_chains(self) -> dict[str, tuple[tuple[str, int, int], list[Rule]]]:
         """The chains that are hooked into the kernel."""
-        dispatch = [(*self._front_key(), ex.dispatch(SERVICES, IDENTITIES[SERVICES], ex.REGISTER))]
+        dispatch = [self._dispatch(SERVICES, CHAINS)]
         return {
             "prerouting": (("nat", nf.PREROUTING, _DNAT_PRIORITY), dispatch),
             "output": (("nat", nf.OUTPUT, _DNAT_PRIORITY), dispatch),
@@ -91,7 +96,7 @@ class Family:
             return [
                 (*self._from(PODS), ex.decide(nf.GOTO, pods.name)),
                 (*self._from(OWN), ex.decide(nf.GOTO, own.name)),
-                (*self._front_key(), ex.dispatch(LOCALS, IDENTITIES[LOCALS], ex.REGISTER)),
+                self._dispatch(LOCALS, LOCAL_CHAINS),
             ]
         rules: list[Rule] = []
         if chain.kind == "c":
@@ -132,6 +137,11 @@ class Family:
             ex.load_l4_protocol(after),
             ex.load_transport(after + 1, 2, 2),
         )
+
+    def _dispatch(self, front_ends: str, chains: str) -> Rule:
+        label = ex.REGISTER + self._words + 2
+        found = ex.lookup(front_ends, IDENTITIES[front_ends], ex.REGISTER, label)
+        return *self._front_key(), found, ex.dispatch(chains, IDENTITIES[chains], label)
 
     def _from(self, name: str, *, inverted: bool = False) -> Rule:
         return self._load_source(), ex.member(name, IDENTITIES[name], ex.REGISTER, inverted=inverted)
