@@ -6,8 +6,9 @@ the first pod in it is never too early; upstream makes early pods wait for its c
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 from apiserver.admission.chain import Attributes, PassivePlugin
@@ -44,7 +45,7 @@ class ServiceAccountAdmission(PassivePlugin):
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [dict(entry) for entry in account["imagePullSecrets"]]
         if wants_token(spec, account):
-            mount_token(spec)
+            mount_token(spec, VOLUME_PREFIX + _suffix(account["metadata"]["uid"]))
         return ()
 
 
@@ -57,11 +58,17 @@ def wants_token(spec: Object, account: Object) -> bool:
     return True
 
 
-def mount_token(spec: Object) -> None:
-    """Mount the token into every container that has nothing of its own in its place."""
+@lru_cache(maxsize=1024)
+def _suffix(uid: str) -> str:
+    """Five characters that are an account's own. (Upstream draws them: equal ones keep the specs of replicas equal.)"""
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in sha256(uid.encode()).digest()[:5])
+
+
+def mount_token(spec: Object, fresh: str) -> None:
+    """Mount the token into every container that has nothing of its own in its place, from a volume called ``fresh``."""
     volumes = spec.setdefault("volumes", [])
     present = next((volume["name"] for volume in volumes if volume["name"].startswith(VOLUME_PREFIX)), None)
-    name = present or VOLUME_PREFIX + "".join(random.choices(_ALPHABET, k=5))
+    name = present or fresh
     needed = False
     for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
         mounts = container.setdefault("volumeMounts", [])

@@ -80,7 +80,7 @@ class WriteRequest:
             user=self.user,
             reader=reader,
             namespace=self.namespace,
-            name=self.name,
+            name=self.name or (name_of(obj) if obj is not None else ""),
             subresource=self.subresource,
             obj=obj,
             old=old,
@@ -146,7 +146,7 @@ class Writer:
         attributes = request.attributes("CREATE", self.reader, obj=obj)
         request.warn(self.admission.admit(attributes))
         request.warn(before_create(served.strategy, obj, request.context(self.reader)))
-        request.warn(self.admission.validate(replace(attributes, name=name_of(obj))))
+        request.warn(self.admission.validate(replace(attributes, name=name_of(obj)) if generated else attributes))
         self._claim_name(request, obj, generated)
         if request.dry_run:
             return Written(served.collection.preview(obj, None), created=True)

@@ -36,6 +36,14 @@ class Atom:
     key_defaults: dict[str, Any] = field(default_factory=dict)
     owned: bool = True
     expects: str = ""
+    _steps: dict[str, tuple[str, Atom]] | None = None
+
+    @property
+    def steps(self) -> dict[str, tuple[str, Atom]] | None:
+        """A struct's owned fields with their path elements (``f:name``); None for anything else."""
+        if self._steps is None and self.fields is not None:
+            self._steps = {name: (f"f:{name}", child) for name, child in self.fields.items() if child.owned}
+        return self._steps
 
     def child(self, name: str) -> Atom | None:
         """The type of a struct's field or a map's value; None for an unknown field."""

@@ -90,16 +90,41 @@ def added(atom: Atom, value: Any) -> Node:
     """The paths of a value that was not there before, its own included."""
     if atom.leaf or not value:
         return LEAF
-    node: Node = {SELF: LEAF}
     if atom.listed:
-        assert atom.element is not None
-        for key, items in index_items(atom, value).items():
-            node[key] = added(atom.element, items[0]) if len(items) == 1 else LEAF
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            child = atom.child(key)
-            if child is not None and child.owned:
-                node[f"f:{key}"] = LEAF if child.leaf else added(child, item)
+        return _added_items(atom, value)
+    steps = atom.steps
+    if not isinstance(value, dict):
+        return LEAF
+    if steps is None:
+        return _added_entries(atom, value)
+    node: Node = {SELF: LEAF}
+    for key, item in value.items():
+        step = steps.get(key)
+        if step is not None:
+            element, child = step
+            node[element] = LEAF if child.leaf or not item else added(child, item)
+    return node if len(node) > 1 else LEAF
+
+
+def _added_entries(atom: Atom, value: dict[str, Any]) -> Node:
+    """The paths of a map's entries."""
+    element = atom.element
+    if element is None or not element.owned:
+        return LEAF
+    leaf = element.leaf
+    entries = {f"f:{key}": LEAF if leaf else added(element, item) for key, item in value.items()}
+    return {SELF: LEAF, **entries} if entries else LEAF
+
+
+def _added_items(atom: Atom, items: Any) -> Node:
+    """The paths of an associative list's items; of items that share an identity only the identity."""
+    element = atom.element
+    assert element is not None
+    node: Node = {SELF: LEAF}
+    for item in items if isinstance(items, list) else ():
+        key = atom.item_key(item)
+        if key is not None:
+            node[key] = LEAF if key in node else added(element, item)
     return node if len(node) > 1 else LEAF
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -46,6 +47,8 @@ from minikube_py.api.types import Object
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 BEFORE_FIRST_APPLY = "before-first-apply"
 _LONGEST_ANNOTATION = 256 * 1024
+#: Specs of new objects whose paths are remembered: some kilobytes each.
+_MOST_SPECS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class FieldManagement:
         self._atoms = Atoms(model)
         self._completer = completer
         self._blank: dict[str, Object] = {}
+        self._specs: dict[tuple[str, bytes], tuple[FieldSet, FieldSet]] = {}
 
     def update(self, name: str, old: Object | None, new: Object, author: Author, *, reset: Iterable[str] = ()) -> None:
         """Give the author what ``new`` (in wire form) changes of ``old``; sets ``new``'s managedFields in place.
@@ -82,8 +86,7 @@ class FieldManagement:
         table = _table(given, present, from_live=bool(author.subresource))
         if old is not None and not table.entries:
             return
-        atom = self._atoms.root(name)
-        changed, removed = compare_objects(atom, self._zero(name) if old is None else old, new)
+        changed, removed = self._created(name, new) if old is None else self._changes(name, old, new)
         for field in reset:
             changed, removed = without(changed, f"f:{field}"), without(removed, f"f:{field}")
         if changed is None and removed is None:
@@ -95,6 +98,25 @@ class FieldManagement:
         cap_updaters(table)
         if table.entries:
             meta["managedFields"] = write_entries(table)
+
+    def _changes(self, name: str, old: Object, new: Object) -> tuple[FieldSet, FieldSet]:
+        return compare_objects(self._atoms.root(name), old, new)
+
+    def _created(self, name: str, new: Object) -> tuple[FieldSet, FieldSet]:
+        """What a new object sets. Replicas have equal specs, and sets are shared: one is worked out once."""
+        zero, spec = self._zero(name), new.get("spec")
+        if not isinstance(spec, dict):
+            return self._changes(name, zero, new)
+        key = name, blake2b(orjson.dumps(spec), digest_size=16).digest()
+        known = self._specs.get(key)
+        if known is None:
+            atom = self._atoms.root(name).child("spec")
+            known = compare(atom, zero.get("spec"), spec) if atom is not None else (None, None)
+            if len(self._specs) >= _MOST_SPECS:
+                del self._specs[next(iter(self._specs))]
+            self._specs[key] = known
+        changed, removed = self._changes(name, zero, {**new, "spec": zero.get("spec")})
+        return _with(changed, "f:spec", known[0]), _with(removed, "f:spec", known[1])
 
     def settle(self, old: Object, new: Object) -> None:
         """Undo a change of nothing but times: applying what is already there writes nothing (in place)."""
@@ -178,6 +200,10 @@ class FieldManagement:
             return None
         changed, removed = compare(atom, earlier, live)
         return difference(difference(named_paths(atom, earlier), changed), removed)
+
+
+def _with(fields: FieldSet, key: str, node: FieldSet) -> FieldSet:
+    return fields if node is None else {**(fields or {}), key: node}
 
 
 class _Apply:

@@ -7,11 +7,11 @@ from apiserver.registry.context import RequestContext
 from apiserver.registry.core.pod.defaults import default_pod
 from apiserver.registry.core.pod.printer import TABLE
 from apiserver.registry.core.pod.resize import prepare_ephemeral, prepare_resize, validate_ephemeral, validate_resize
+from apiserver.registry.core.pod.soundness import PodChecks
 from apiserver.registry.core.pod.status import prepare_pod_status, validate_pod_status
-from apiserver.registry.core.pod.validation import validate_new_pod, validate_pod, validate_pod_change
+from apiserver.registry.core.pod.validation import validate_new_pod, validate_pod_change
 from apiserver.registry.core.podspec.podresources import default_pod_resources, qos_class
 from apiserver.registry.core.podspec.scheduling import merge_label_keys
-from apiserver.registry.core.podspec.warnings import warn_pod
 from apiserver.registry.strategy import KindStrategy, UpdateRules
 from minikube_py.api import names
 from minikube_py.api.errors import Conflict
@@ -109,6 +109,7 @@ def _conflict(name: str, detail: str) -> Conflict:
 
 def strategy(resource: Resource) -> KindStrategy:
     """Pods."""
+    checks = PodChecks()
     return KindStrategy(
         resource=resource,
         defaulter=default_pod,
@@ -116,7 +117,7 @@ def strategy(resource: Resource) -> KindStrategy:
         generation_fields=("spec",),
         prepare_new=_prepare_new,
         prepare_change=_prepare_change,
-        validate=validate_pod,
+        validate=checks.validate,
         validate_new=validate_new_pod,
         validate_change=validate_pod_change,
         subresources={
@@ -125,6 +126,6 @@ def strategy(resource: Resource) -> KindStrategy:
             "resize": UpdateRules(prepare=prepare_resize, validate=validate_resize),
         },
         table=TABLE,
-        warner=warn_pod,
+        warner=checks.warn,
         grace=grace_seconds,
     )

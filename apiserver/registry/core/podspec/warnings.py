@@ -38,18 +38,13 @@ _HARD = "requiredDuringSchedulingIgnoredDuringExecution"
 _SOFT = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
-def warn_pod(pod: Object, old: Object | None) -> list[str]:
-    """Warnings about a new Pod; an update has none."""
-    if old is not None:
+def name_warnings(pod: Object) -> list[str]:
+    """A Pod's name is its host name too."""
+    found = names.dns1123_label(pod["metadata"].get("name") or "")
+    if not found:
         return []
-    name = pod["metadata"].get("name") or ""
-    warnings = []
-    if found := names.dns1123_label(name):
-        advice = (
-            "this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended"
-        )
-        warnings.append(f"metadata.name: {advice}: [{' '.join(found)}]")
-    return warnings + list(pod_warnings(pod["metadata"], pod.get("spec") or {}, ""))
+    advice = "this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended"
+    return [f"metadata.name: {advice}: [{' '.join(found)}]"]
 
 
 def template_warnings(template: Fields | None, path: str) -> list[str]:
