@@ -38,6 +38,7 @@ class Agent:
     def __init__(self, config: AgentConfig, *, clock: Clock | None = None) -> None:
         self.config = config
         self._clock = clock or SystemClock()
+        self._machine = read_machine(config.state_dir)
         self._started: list[Part] = []
 
     async def start(self) -> None:
@@ -64,13 +65,13 @@ class Agent:
         client = Client.from_access(config.api, user_agent=f"minik-agent/{config.node_name}", clock=clock)
         tasks = TaskSet("informers")
         informers = InformerSet(client, tasks, clock)
-        self.runtime = make_runtime(config, clock)
+        self.runtime = make_runtime(config, clock, lambda: self.node.report_soon())
         self.node = NodeRegistration(
             NodeDeps(
                 config=config,
                 client=client,
                 clock=clock,
-                machine=read_machine(config.state_dir),
+                machine=self._machine,
                 runtime_version=f"minik-{config.runtime}://{metadata.version('minikube-py')}",
                 images=self._images,
             )
@@ -108,6 +109,7 @@ class Agent:
             domain=config.network.domain,
             host_resolv_conf=config.host_resolv_conf,
             state_dir=config.state_dir,
+            memory_bytes=self._machine.memory_bytes,
         )
 
     def _server_deps(self) -> ServerDeps:

@@ -6,6 +6,7 @@ no SDK.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from agent.network.pods import PodNetwork
@@ -24,8 +25,8 @@ class Part(Protocol):
     async def stop(self) -> None: ...
 
 
-def make_runtime(config: AgentConfig, clock: Clock) -> Runtime:
-    """The container runtime that the configuration names."""
+def make_runtime(config: AgentConfig, clock: Clock, on_health: Callable[[], None]) -> Runtime:
+    """The container runtime that the configuration names. ``on_health``: it has gone away, or is back."""
     if config.runtime == "simulated":
         from agent.runtime.simulated import SimulatedRuntime
 
@@ -41,6 +42,7 @@ def make_runtime(config: AgentConfig, clock: Clock) -> Runtime:
         node_name=config.node_name,
         cluster=config.cluster,
         clock=clock,
+        on_health=on_health,
     )
 
 

@@ -2,6 +2,9 @@
 
 The image holds only directories, links and a small /etc; the host's programs are bound into it read-only, as in the
 embedded runtime. So the examples run on an engine without a registry, and its images cost a few kilobytes.
+
+An agent that itself runs in a container of the engine has no host to show: there both are the agent's own image under
+another command (``dockerfile``).
 """
 
 from __future__ import annotations
@@ -79,6 +82,21 @@ def _config(layer: bytes, architecture: str, *, echo: bool) -> bytes:
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }
     return json.dumps(config, sort_keys=True).encode()
+
+
+def build_context(own_image: str, *, echo: bool) -> bytes:
+    """The tar stream from which the engine builds a built-in image on the agent's own."""
+    command = f"ENTRYPOINT {json.dumps(_own_echo())}" if echo else 'ENTRYPOINT []\nCMD ["/bin/sh"]'
+    text = f"FROM {own_image}\nUSER 0\nHEALTHCHECK NONE\nLABEL minik.kind=host-tools\n{command}\n"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        _file(tar, "Dockerfile", text.encode())
+    return buffer.getvalue()
+
+
+def _own_echo() -> list[str]:
+    packages = str(Path(str(agent.__file__)).resolve().parent.parent)
+    return [_python(), "-I", "-S", "-c", _BOOT.replace(repr(PACKAGES), repr(packages))]
 
 
 def _python() -> str:

@@ -9,9 +9,11 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from agent.images.builtin import ECHO, HOST
 from agent.images.model import canonical_name
 from agent.runtime.docker import hosttools, pause
 from agent.runtime.docker.engine import Engine, EngineFault, EngineGone
+from agent.runtime.docker.home import Home
 from agent.runtime.process.rootfs import HostFacts
 from agent.runtime.protocol import ImageFault, ImageInfo
 from minikube_py.api.types import Object
@@ -37,10 +39,9 @@ class DockerImages:
         return found
 
     async def list_images(self) -> list[ImageInfo]:
-        found = await self._engine.get("/images/json")
-        names = (name for entry in found for name in entry.get("RepoTags") or () if name != "<none>:<none>")
-        infos = [await self._find(name) for name in names if name != pause.NAME]
-        return list({info.id: info for info in infos if info is not None}.values())
+        """Ids, names and sizes."""
+        listed = (_listed(entry) for entry in await self._engine.get("/images/json"))
+        return [info for info in listed if info.names and pause.NAME not in info.names]
 
     async def remove(self, image_id: str) -> None:
         """Harmless where it is gone; an image in use stays."""
@@ -64,7 +65,7 @@ class DockerImages:
                     names.append(text.partition(": ")[2])
         return [info for name in names if (info := await self._find(name)) is not None]
 
-    async def ensure_builtin(self, facts: HostFacts, architecture: str) -> str:
+    async def ensure_builtin(self, facts: HostFacts, architecture: str, home: Home) -> str:
         """The pause image and those of the host's tools, loaded where they are not there; the pause image's name."""
         if await self._find(pause.NAME) is None:
             try:
@@ -72,12 +73,26 @@ class DockerImages:
             except KeyError:
                 raise ImageFault("ErrImagePull", f"there is no pause program for {architecture}") from None
             await self._load_bytes(data)
+        if home.image:
+            for name in (HOST, ECHO):
+                await self._build(name, hosttools.build_context(home.image, echo=name == ECHO))
+            return pause.NAME
         for name, image_id in (await asyncio.to_thread(hosttools.image_ids, facts, architecture)).items():
             found = await self._find(name)
             if found is None or found.id != image_id:
                 await self._load_bytes(await asyncio.to_thread(hosttools.archive, facts, architecture))
                 break
         return pause.NAME
+
+    async def _build(self, name: str, context: bytes) -> None:
+        """Raises ImageFault. The engine finds what it has built before."""
+        headers = {"Content-Type": "application/x-tar"}
+        async with self._engine.stream(
+            "POST", "/build", data=context, headers=headers, t=name, q=True, rm=True
+        ) as body:
+            async for line in body:
+                if error := _json(line).get("error"):
+                    raise ImageFault("ErrImagePull", f"{name}: {error}")
 
     async def _load_bytes(self, data: bytes) -> None:
         async def once() -> AsyncIterator[bytes]:
@@ -148,6 +163,16 @@ def _login(entry: Mapping[str, Any]) -> dict[str, str]:
         except (ValueError, binascii.Error):
             pass
     return {"username": user, "password": password}
+
+
+def _listed(entry: Mapping[str, Any]) -> ImageInfo:
+    """An entry of ``/images/json``."""
+    names = [*(entry.get("RepoTags") or ()), *(entry.get("RepoDigests") or ())]
+    return ImageInfo(
+        id=entry["Id"],
+        names=tuple(name for name in names if "<none>" not in name),
+        size_bytes=int(entry.get("Size") or 0),
+    )
 
 
 def _info(data: Mapping[str, Any]) -> ImageInfo:

@@ -8,14 +8,16 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from agent.images.builtin import ECHO, HOST
 from agent.runtime import portforward
-from agent.runtime.docker import hosttools, labels, translate
+from agent.runtime.docker import anchor, hosttools, labels, translate
+from agent.runtime.docker.anchor import NodeAnchor
 from agent.runtime.docker.engine import Engine, EngineFault
+from agent.runtime.docker.home import Home, find_home
 from agent.runtime.docker.images import DockerImages
 from agent.runtime.docker.logs import LogCopy
 from agent.runtime.docker.streams import HijackedStreams
@@ -31,6 +33,7 @@ from agent.runtime.protocol import (
     ContainerStatus,
     ContainerUsage,
     ImageFault,
+    Resources,
     RuntimeFault,
     SandboxSpec,
     SandboxStatus,
@@ -48,8 +51,7 @@ _KILL_TRIES: Final = 200
 class DockerRuntime:
     """Pods as containers of an engine on this machine. They outlive this object; the next one finds them by label.
 
-    ``host_network`` is the Docker network mode of the node itself ("host", "container:ID"); None where an engine's
-    container cannot join the node's network, and pods with hostNetwork are then refused.
+    ``on_health`` is called when the engine goes away and when it is back.
     """
 
     name = "docker"
@@ -62,23 +64,24 @@ class DockerRuntime:
         state_dir: Path,
         node_name: str,
         cluster: str = "minik",
-        host_network: str | None = None,
         clock: Clock | None = None,
+        on_health: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = Engine(engine_socket)
         self.images = DockerImages(self._engine)
         self._own = translate.owner(cluster, node_name)
         self._state_dir = state_dir / "docker"
-        self._host_network = host_network
         self._clock = clock or SystemClock()
+        self._home = Home()
+        self._anchor = NodeAnchor(self._engine, self._own, clock=self._clock)
         self._hub: EventHub[ContainerEvent] = EventHub()
         self._tasks = TaskSet("docker")
-        self._watch = Watch(self._engine, self._own, clock=self._clock, on_change=self._changed)
+        self._watch = Watch(self._engine, self._own, clock=self._clock, on_change=self._changed, on_health=on_health)
         self._inspected: dict[str, dict[str, Any]] = {}
         self._abandoned: set[str] = set()
         self._exits: dict[str, asyncio.Event] = {}
         self._logs: dict[str, tuple[LogCopy, asyncio.Task[None]]] = {}
-        self._pause = ""
+        self._pause = self._architecture = ""
         self._facts = HostFacts(real_root=True, many_ids=True, soft_files=0)
 
     @property
@@ -93,8 +96,10 @@ class DockerRuntime:
         try:
             told = await self._engine.get("/version")
             self.version = str(told["Version"])
+            self._architecture = str(told["Arch"])
             self._facts = await asyncio.to_thread(learn_host, 0)
-            self._pause = await self.images.ensure_builtin(self._facts, str(told["Arch"]))
+            self._home = await find_home(self._engine)
+            await self._ensure_builtin()
         except BaseException:
             await self._engine.close()
             raise
@@ -112,17 +117,30 @@ class DockerRuntime:
         for status in await self.list_sandboxes():
             if status.uid == spec.uid and status.ready:
                 return status
-        network = self._host_network if spec.host_network else "none"
-        if network is None:
-            words = "hostNetwork: containers of the Docker engine cannot join the network of this node"
-            raise RuntimeFault("FailedCreatePodSandBox", words)
-        body = translate.sandbox_body(spec, self._pause, self._own, network=network)
         try:
-            created = await self._create(body)
+            created = await self._make_sandbox(spec)
             await self._engine.post(f"/containers/{created}/start")
         except EngineFault as fault:
             raise RuntimeFault("FailedCreatePodSandBox", fault.message) from fault
         return translate.sandbox_status(await self._engine.get(f"/containers/{created}/json"))
+
+    async def _make_sandbox(self, spec: SandboxSpec) -> str:
+        network, resolver = "none", ""
+        if spec.host_network:
+            network = f"container:{await self._anchor.ensure(self._tool_mounts())}"
+            resolver = await asyncio.to_thread(self._write_resolver, spec)
+        for _ in range(2):
+            body = translate.sandbox_body(spec, self._pause, self._own, network=network, resolver=resolver)
+            try:
+                return await self._create(body)
+            except EngineFault as fault:
+                if "No such image" not in fault.message:
+                    raise
+                await self._ensure_builtin()  # somebody has cleaned the engine up
+        raise RuntimeFault("FailedCreatePodSandBox", "the engine loses the pause image")
+
+    async def _ensure_builtin(self) -> None:
+        self._pause = await self.images.ensure_builtin(self._facts, self._architecture, self._home)
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
         for status in await self.list_containers():
@@ -133,11 +151,14 @@ class DockerRuntime:
             await self._clock.sleep(_POLL_SECONDS)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
+        data = await self._inspect(sandbox_id)
         await self.stop_sandbox(sandbox_id)
         for status in await self.list_containers():
             if status.sandbox_id == sandbox_id:
                 await self.remove_container(status.id)
         await self._delete(sandbox_id)
+        if data is not None and (path := data["Config"]["Labels"].get(labels.RESOLVER)):
+            await asyncio.to_thread(shutil.rmtree, Path(path).parent, True)
 
     async def list_sandboxes(self) -> list[SandboxStatus]:
         return [translate.sandbox_status(data) for data in await self._all("sandbox")]
@@ -149,7 +170,9 @@ class DockerRuntime:
         image = await self.images.ensure(spec.image, pull_policy="Never")
         pid_mode = f"container:{spec.target_container_id}" if spec.target_container_id else sandbox_pid_mode(sandbox)
         termination = await asyncio.to_thread(self._make_termination_log)
-        body = translate.container_body(spec, sandbox, image, self._own, termination=termination, pid_mode=pid_mode)
+        body = translate.container_body(
+            spec, sandbox, image, self._own, termination=termination, pid_mode=pid_mode, on_engine=self._home.on_engine
+        )
         self._fill_builtin(body, image.names, spec)
         try:
             return await self._create(body)
@@ -184,6 +207,15 @@ class DockerRuntime:
         while not exited.is_set() and await self._kill(container_id, "KILL"):
             await self._wait(exited, 1.0)
         await self._gone_or_stopped(container_id)
+
+    async def update_resources(self, container_id: str, resources: Resources) -> None:
+        try:
+            await self._engine.post(f"/containers/{container_id}/update", translate.limits_body(resources))
+        except EngineFault as fault:
+            raise RuntimeFault("ResizeError", fault.message) from fault
+
+    async def update_pod_resources(self, sandbox_id: str, resources: Resources) -> None:
+        """An engine has no group for a pod: its containers are limited one by one."""
 
     async def remove_container(self, container_id: str) -> None:
         data = await self._inspect(container_id)
@@ -262,10 +294,13 @@ class DockerRuntime:
         """The built-in images are skeletons: the host's tools, and what the echo should say, are added here."""
         if not {ECHO, HOST} & set(names):
             return
-        body["HostConfig"]["Mounts"] += hosttools.mounts(self._facts)
+        body["HostConfig"]["Mounts"] += self._tool_mounts()
         if ECHO in names:
             told = {"ports": ports(spec), "identity": identity(spec, self._own[labels.NODE])}
             body["Env"].append(f"{hosttools.CONFIG_VARIABLE}={json.dumps(told)}")
+
+    def _tool_mounts(self) -> list[dict[str, Any]]:
+        return [] if self._home.container else hosttools.mounts(self._facts)
 
     async def _create(self, body: dict[str, Any]) -> str:
         """POST /containers/create under a name of its own, by which a cancelled one is found and removed."""
@@ -278,6 +313,8 @@ class DockerRuntime:
 
     async def _changed(self, container_id: str, told: dict[str, str], running: bool) -> None:
         self._inspected.pop(container_id, None)
+        if told.get(labels.KIND) == anchor.KIND:
+            return
         if is_sandbox(told):
             if not running:
                 self._hub.publish(ContainerEvent(container_id, "", ContainerState.EXITED))
@@ -389,12 +426,20 @@ class DockerRuntime:
         return self._exits.setdefault(container_id, asyncio.Event())
 
     def _make_termination_log(self) -> str:
-        directory = self._state_dir / uuid.uuid4().hex
-        directory.mkdir(parents=True)
-        path = directory / "termination-log"
+        path = self._own_file("termination-log")
         path.touch()
         path.chmod(0o666)
         return str(path)
+
+    def _write_resolver(self, spec: SandboxSpec) -> str:
+        path = self._own_file("resolv.conf")
+        path.write_text(spec.resolv_conf)
+        return str(path)
+
+    def _own_file(self, name: str) -> Path:
+        directory = self._state_dir / uuid.uuid4().hex
+        directory.mkdir(parents=True)
+        return directory / name
 
 
 def sandbox_pid_mode(sandbox: dict[str, Any]) -> str:

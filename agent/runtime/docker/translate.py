@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from agent.runtime.protocol import (
     ContainerState,
     ContainerStatus,
     ImageInfo,
+    Resources,
     SandboxSpec,
     SandboxStatus,
 )
@@ -29,8 +30,13 @@ def owner(cluster: str, node: str) -> dict[str, str]:
     return {labels.CLUSTER: cluster, labels.NODE: node}
 
 
-def sandbox_body(spec: SandboxSpec, image: str, own: Mapping[str, str], *, network: str) -> dict[str, Any]:
-    """POST /containers/create of a sandbox. It holds the pod's network, hostname, IPC and files."""
+def sandbox_body(
+    spec: SandboxSpec, image: str, own: Mapping[str, str], *, network: str, resolver: str = ""
+) -> dict[str, Any]:
+    """POST /containers/create of a sandbox. It holds the pod's network, hostname, IPC and files.
+
+    ``resolver`` is a file to show as resolv.conf where the network is somebody else's.
+    """
     return {
         "Image": image,
         "Hostname": spec.hostname if not spec.host_network else "",
@@ -42,6 +48,7 @@ def sandbox_body(spec: SandboxSpec, image: str, own: Mapping[str, str], *, netwo
             labels.UID: spec.uid,
             labels.HOST_NETWORK: "1" if spec.host_network else "",
             labels.SHARE_PID: "1" if spec.share_process_namespace else "",
+            labels.RESOLVER: resolver,
         },
         "HostConfig": {
             "NetworkMode": network,
@@ -54,11 +61,24 @@ def sandbox_body(spec: SandboxSpec, image: str, own: Mapping[str, str], *, netwo
     }
 
 
+def limits_body(resources: Resources) -> dict[str, int]:
+    """The limits in a container's HostConfig, and in POST /containers/ID/update; 0 is unlimited."""
+    return {
+        "Memory": resources.memory_limit_bytes or 0,
+        "MemorySwap": resources.memory_limit_bytes or 0,
+        "NanoCpus": (resources.cpu_limit_millis or 0) * 1_000_000,
+        "CpuShares": max(2, (resources.cpu_request_millis or 2) * 1024 // 1000),
+    }
+
+
 def container_body(
     spec: ContainerSpec, sandbox: Mapping[str, Any], image: ImageInfo, own: Mapping[str, str], *, termination: str,
-    pid_mode: str,
+    pid_mode: str, on_engine: Callable[[str], str] = str,
 ) -> dict[str, Any]:  # fmt: skip
-    """POST /containers/create of an app container in the sandbox that ``/containers/ID/json`` showed."""
+    """POST /containers/create of an app container in the sandbox that ``/containers/ID/json`` showed.
+
+    ``on_engine`` turns paths into those of the engine's machine.
+    """
     sandbox_id = str(sandbox["Id"])
     security = spec.security
     told = sandbox["Config"]["Labels"]
@@ -89,17 +109,18 @@ def container_body(
             "NetworkMode": f"container:{sandbox_id}",
             "IpcMode": f"container:{sandbox_id}",
             "PidMode": pid_mode,
-            "Mounts": _mounts(spec, termination),
+            "Mounts": _mounts(
+                spec,
+                {spec.termination_message_path: termination, "/etc/resolv.conf": told.get(labels.RESOLVER, "")},
+                on_engine,
+            ),
             "ReadonlyRootfs": security.read_only_root,
             "Privileged": security.privileged,
             "CapAdd": list(security.add_capabilities),
             "CapDrop": list(security.drop_capabilities),
             "SecurityOpt": [] if security.allow_privilege_escalation or security.privileged else ["no-new-privileges"],
             "GroupAdd": [str(group) for group in security.supplemental_groups],
-            "Memory": spec.resources.memory_limit_bytes or 0,
-            "MemorySwap": spec.resources.memory_limit_bytes or 0,
-            "NanoCpus": (spec.resources.cpu_limit_millis or 0) * 1_000_000,
-            "CpuShares": max(2, (spec.resources.cpu_request_millis or 2) * 1024 // 1000),
+            **limits_body(spec.resources),
             "LogConfig": _NO_LOG_LIMIT,
         },
     }
@@ -179,20 +200,24 @@ def _user(spec: ContainerSpec) -> str:
     return str(user) if group is None else f"{user}:{group}"
 
 
-def _mounts(spec: ContainerSpec, termination: str) -> list[dict[str, Any]]:
+def _mounts(spec: ContainerSpec, files: Mapping[str, str], on_engine: Callable[[str], str]) -> list[dict[str, Any]]:
+    """The volumes, and ``files`` (target -> source) that no volume hides."""
     found = [
         {
             "Type": "bind",
-            "Source": str(mount.source),
+            "Source": on_engine(str(mount.source)),
             "Target": mount.target,
             "ReadOnly": mount.read_only,
             "BindOptions": {"Propagation": {"slave": "rslave", "shared": "rshared"}.get(mount.propagation, "rprivate")},
         }
         for mount in spec.mounts
     ]
-    if termination and spec.termination_message_path:
-        found.append({"Type": "bind", "Source": termination, "Target": spec.termination_message_path})
-    return found
+    taken = {mount.target for mount in spec.mounts}
+    return found + [
+        {"Type": "bind", "Source": on_engine(source), "Target": target}
+        for target, source in files.items()
+        if source and target and target not in taken
+    ]
 
 
 def _resolver(spec: SandboxSpec) -> dict[str, Any]:

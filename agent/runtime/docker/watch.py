@@ -29,12 +29,14 @@ class Watch:
         *,
         clock: Clock,
         on_change: Callable[[str, dict[str, str], bool], Awaitable[None]],
+        on_health: Callable[[], None] = lambda: None,
     ) -> None:
         self.away = False
         self._engine = engine
         self._filter = [f"{name}={value}" for name, value in own.items()]
         self._clock = clock
         self._on_change = on_change
+        self._on_health = on_health
         self._known: dict[str, tuple[dict[str, str], bool]] = {}
         self._subscribed = asyncio.Event()
 
@@ -51,14 +53,19 @@ class Watch:
                 async with self._engine.stream("GET", "/events", filters=filters, headers=None) as body:
                     backoff.reset()
                     await self.compare()
-                    self.away = False
+                    self._turned(away=False)
                     self._subscribed.set()
                     async for line in body:
                         await self._take(json.loads(line))
             except (EngineGone, EngineFault, ValueError) as error:
                 _log.warning("the Docker engine's events ended: %s", error)
-            self.away = True
+            self._turned(away=True)
             await self._clock.sleep(backoff.next())
+
+    def _turned(self, *, away: bool) -> None:
+        if away != self.away:
+            self.away = away
+            self._on_health()
 
     async def compare(self) -> None:
         """Tells what has changed since it was last told."""

@@ -141,9 +141,26 @@ async def test_sharing_the_process_namespace(harness: Harness, share: bool) -> N
     assert ("tail" in out) is share
 
 
-async def test_host_networking_is_refused_where_it_cannot_be(harness: Harness) -> None:
-    with pytest.raises(RuntimeFault, match="hostNetwork"):
-        await harness.sandbox(host_network=True)
+async def test_host_networking_is_the_nodes_own(harness: Harness) -> None:
+    own = os.readlink("/proc/self/ns/net")
+    sandbox = await harness.sandbox(host_network=True, resolv_conf="nameserver 192.0.2.1\n")
+    assert sandbox.netns_path == ""
+    container = await harness.run(FOREVER, sandbox=sandbox.id)
+    assert (await harness.output(container, "ls", "-l", "/proc/self/ns/net"))[1].split()[-1] == own
+    assert (await harness.output(container, "cat", "/etc/resolv.conf"))[1] == "nameserver 192.0.2.1\n"
+    second = await harness.sandbox(host_network=True)
+    await harness.run(FOREVER, sandbox=second.id)
+    anchors = [f"{name}={value}" for name, value in {**harness.runtime._own, "minik.kind": "anchor"}.items()]  # type: ignore[attr-defined]
+    api: Engine = harness.runtime._engine  # type: ignore[attr-defined]
+    found = await api.get("/containers/json", all=True, filters={"label": anchors})
+    assert len(found) == 1, "all pods of the node share one"
+    await api.delete(f"/containers/{found[0]['Id']}", force=True)
+
+
+async def test_images_that_somebody_has_removed_are_made_again(harness: Harness) -> None:
+    api: Engine = harness.runtime._engine  # type: ignore[attr-defined]
+    await api.delete("/images/minik.local/pause:1", force=True)
+    assert (await harness.sandbox()).ready
 
 
 async def test_the_shared_network_path_wires_it(harness: Harness) -> None:
