@@ -6,6 +6,7 @@ Follows ``apimachinery/pkg/api/validation/objectmeta.go`` and ``apiserver/pkg/re
 from __future__ import annotations
 
 import secrets
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from minikube_py.api import names
@@ -156,8 +157,15 @@ def _no_new_finalizers(new: Any, old: Any, path: str, errors: list[FieldError]) 
 def validate_labels(labels: dict[str, str], path: str, errors: list[FieldError]) -> None:
     """A set of labels: qualified names to label values."""
     for key, value in labels.items():
-        errors.extend(invalid(path, key, text) for text in names.qualified_name(key))
-        errors.extend(invalid(path, value, text) for text in names.label_value(value))
+        if not _is_label(key, value):
+            errors.extend(invalid(path, key, text) for text in names.qualified_name(key))
+            errors.extend(invalid(path, value, text) for text in names.label_value(value))
+
+
+@lru_cache(maxsize=8192)
+def _is_label(key: str, value: str) -> bool:
+    """Few labels are on many objects, and every write looks at all of its object's."""
+    return not names.qualified_name(key) and not names.label_value(value)
 
 
 def validate_annotations(annotations: dict[str, str], path: str, errors: list[FieldError]) -> None:

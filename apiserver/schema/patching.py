@@ -5,7 +5,7 @@ Everything but server-side apply. Wording of refusals: ``endpoints/handlers/patc
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -51,17 +51,19 @@ class Patcher:
             patched = apply_json_patch(current, patch)
         else:
             patched = apply_merge_patch(current, patch)
-        return self._checked(patched, patch, kind, want, mode, strict)
+        return self._checked(_Patched(patched, current), patch, kind, want, mode, strict)
 
     def _merge_schema(self, want: Kind) -> MergeSchema | None:
         name = self._schema.model.kind(*want)
         return self._merging.of(name) if name else None
 
     def _checked(
-        self, patched: Object, patch: Any, kind: PatchKind, want: Kind, mode: FieldValidation, strict: list[str]
+        self, result: _Patched, patch: Any, kind: PatchKind, want: Kind, mode: FieldValidation, strict: list[str]
     ) -> Decoded:
+        patched = result.object
         try:
-            decoded, unknown = self._schema.prune(patched, want)
+            pruned, unknown = self._schema.prune(result.touched(), want)
+            decoded = result.joined(pruned)
         except DecodeError as error:
             words = _converter_words(error) if kind is PatchKind.STRATEGIC else str(error)
             raise _invalid(patched, patch, kind, words) from None
@@ -74,6 +76,28 @@ class Patcher:
         if strict and mode is FieldValidation.STRICT:
             raise _invalid(patched, patch, kind, f"strict decoding error: {', '.join(strict)}")
         return Decoded(decoded, strict)
+
+
+class _Patched(NamedTuple):
+    """A patched object beside what it was; what the patch left alone is the same Python object, and sound already."""
+
+    object: Object
+    before: Object
+
+    def touched(self) -> Object:
+        """The top-level fields that have to be looked at."""
+        before = self.before
+        return {name: value for name, value in self.object.items() if not _untouched(value, before.get(name))}
+
+    def joined(self, pruned: Object) -> Object:
+        """The whole object, with ``pruned`` in place of what was touched."""
+        before = self.before
+        kept = {name: value for name, value in self.object.items() if _untouched(value, before.get(name))}
+        return {name: kept.get(name, pruned.get(name)) for name in self.object if name in kept or name in pruned}
+
+
+def _untouched(value: Any, before: Any) -> bool:
+    return value is before and isinstance(value, dict | list)
 
 
 def _read(body: bytes, kind: PatchKind, mode: FieldValidation) -> tuple[Any, list[str]]:

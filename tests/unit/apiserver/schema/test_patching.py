@@ -205,3 +205,19 @@ class TestRefusals:
         decoded = patcher.apply(PatchKind.JSON, b'[{"op":"add","path":"/spec/priority","value":1,"x":2}]',
                                 pod(containers=[A]), resources.PODS)  # fmt: skip
         assert decoded.warnings == ['json patch unknown field "[0].x"']
+
+
+def test_what_a_patch_leaves_alone_is_not_walked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema, current, seen = Schema.load(), pod(containers=[{"name": "c"}]), []
+    real = schema.prune
+
+    def prune(obj: dict[str, Any], want: Any) -> Any:
+        seen.append(set(obj))
+        return real(obj, want)
+
+    monkeypatch.setattr(schema, "prune", prune)
+    body = b'{"metadata": {"labels": {"a": "b"}}}'
+    patched = Patcher(schema).apply(PatchKind.MERGE, body, current, resources.PODS).object
+    assert seen == [{"apiVersion", "kind", "metadata"}]
+    assert patched == {**current, "metadata": {"name": "p", "labels": {"a": "b"}}}
+    assert list(patched) == list(current)
