@@ -6,7 +6,7 @@ kubelet refuses it: phase Failed, with the reason that tells which resource or r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from agent.pods.model import TERMINAL_PHASES, app_containers, init_containers, spec_of, status_of
 from agent.pods.status import Outcome
@@ -22,6 +22,14 @@ def admit(pod: Object, others: Iterable[Object], node: Object | None) -> Outcome
         return None
     active = [other for other in others if uid_of(other) != uid_of(pod) and not _is_over(other)]
     return _affinity(pod, node) or _ports(pod, active) or _resources(pod, active, node)
+
+
+def resize_refusal(pod: Object, others: Iterable[Object], node: Object | None) -> str | None:
+    """Why a running pod cannot have the resources that its spec asks for now; None where it can."""
+    if node is None:
+        return None
+    active = [other for other in others if uid_of(other) != uid_of(pod) and not _is_over(other)]
+    return next((words for _, words in _lacking({"spec": spec_of(pod)}, active, node)), None)
 
 
 def _is_over(pod: Object) -> bool:
@@ -69,13 +77,17 @@ def _ports(pod: Object, others: list[Object]) -> Outcome | None:
 
 
 def _resources(pod: Object, others: list[Object], node: Object) -> Outcome | None:
+    return next((_refused(f"OutOf{name}", words) for name, words in _lacking(pod, others, node)), None)
+
+
+def _lacking(pod: Object, others: list[Object], node: Object) -> Iterator[tuple[str, str]]:
+    """Each resource of which the node has too little, with the sentence that says so."""
     capacity = amounts((node.get("status") or {}).get("allocatable"))
     if "pods" in capacity and len(others) + 1 > capacity["pods"]:
         numbers = f"requested: 1, used: {len(others)}, capacity: {capacity['pods']}"
-        return _refused("OutOfpods", f"Node didn't have enough resource: pods, {numbers}")
+        yield "pods", f"Node didn't have enough resource: pods, {numbers}"
     for name, asked in sorted(pod_requests(pod).items()):
         used = sum(pod_requests(other).get(name, 0) for other in others)
         if asked and asked + used > capacity.get(name, 0):
             numbers = f"requested: {asked}, used: {used}, capacity: {capacity.get(name, 0)}"
-            return _refused(f"OutOf{name}", f"Node didn't have enough resource: {name}, {numbers}")
-    return None
+            yield name, f"Node didn't have enough resource: {name}, {numbers}"

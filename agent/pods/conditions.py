@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from agent.pods.model import Container, Role, app_containers, init_containers, spec_of
-from agent.pods.resize import PENDING
+from agent.pods.resize import IN_PROGRESS, PENDING
 from minikube_py.api.meta import find_condition, format_time, metadata
 from minikube_py.api.types import Object
 
 Condition = dict[str, Any]
 
 #: Conditions of this list are written here and nowhere else; all others are somebody else's and are kept.
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", PENDING)
+OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", PENDING, IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class ConditionInput:
     phase: str
     sandbox_ready: bool
     foreign: list[Condition]
-    resize: Condition | None = None
+    resize: Iterable[Condition] = ()
 
 
 def pod_conditions(given: ConditionInput, previous: Iterable[Condition], now: datetime) -> list[Condition]:
@@ -40,7 +40,7 @@ def pod_conditions(given: ConditionInput, previous: Iterable[Condition], now: da
         containers_ready,
         _condition("PodScheduled", True),
     ]
-    owned += [given.resize] if given.resize is not None else []
+    owned += given.resize
     generation = metadata(given.pod).get("generation")
     old = {condition["type"]: condition for condition in previous}
     return [*given.foreign, *(_dated(condition, old.get(condition["type"]), generation, now) for condition in owned)]

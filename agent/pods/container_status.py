@@ -7,7 +7,7 @@ one before it the last state; a container that cannot be started shows why; one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent.pods.model import (
@@ -20,6 +20,7 @@ from agent.pods.model import (
 )
 from agent.pods.observation import PodObservation, ProbeResults, Probes
 from agent.pods.plan import has_initialized, initial_results, should_start
+from agent.pods.resize import RESIZABLE, Requirements, ResizeFacts
 from agent.runtime.protocol import ContainerState, ContainerStatus
 from minikube_py.api.meta import format_time, is_deleting
 from minikube_py.api.types import Object
@@ -43,13 +44,14 @@ class StartFailure:
 
 @dataclass(frozen=True, slots=True)
 class StatusInput:
-    """Everything the container statuses are computed from. ``previous`` is the status published before."""
+    """Everything the container statuses are computed from: the pod with its allocation, the status published before."""
 
     pod: Object
     previous: Object
     seen: PodObservation
     probes: Probes
     failures: Mapping[str, StartFailure]
+    resize: ResizeFacts = field(default_factory=ResizeFacts)
 
 
 Entry = dict[str, Any]
@@ -72,7 +74,7 @@ def _group(given: StatusInput, field: str, containers: list[Container]) -> list[
 
 def _entry(given: StatusInput, container: Container, old: Entry | None) -> Entry:
     attempts = given.seen.history.get(container.name, ())
-    entry = _from_runtime(attempts, container, old) if attempts else _never_seen(given, container, old)
+    entry = _from_runtime(given, attempts, container, old) if attempts else _never_seen(given, container, old)
     _apply_failure(given, container, entry)
     _apply_probes(given, container, entry, attempts[0] if attempts else None)
     return entry
@@ -106,7 +108,9 @@ def _resources(resources: Entry) -> Entry:
     return {"resources": resources} | ({"allocatedResources": resources["requests"]} if "requests" in resources else {})
 
 
-def _from_runtime(attempts: tuple[ContainerStatus, ...], container: Container, old: Entry | None) -> Entry:
+def _from_runtime(
+    given: StatusInput, attempts: tuple[ContainerStatus, ...], container: Container, old: Entry | None
+) -> Entry:
     newest = attempts[0]
     last = _state(attempts[1]) if len(attempts) > 1 else _last_from(old, newest)
     entry = _base(container, newest.attempt, last)
@@ -114,11 +118,21 @@ def _from_runtime(attempts: tuple[ContainerStatus, ...], container: Container, o
     entry["image"] = newest.image or entry["image"]
     entry["imageID"] = newest.image_id
     entry["containerID"] = ID_SCHEME + newest.id
-    if old is not None and old.get("containerID") == entry["containerID"] and "resources" in old:
-        # What the container was started with: the spec may have been resized since.
-        entry.pop("allocatedResources", None)
-        entry |= _resources(old["resources"] or {})
+    actual = given.resize.actual.get((container.name, newest.attempt))
+    if actual is not None and newest.state is ContainerState.RUNNING:
+        entry["resources"] = _in_force(entry["resources"], actual)
     return entry
+
+
+def _in_force(allocated: Entry, actual: Requirements) -> Entry:
+    """The allocation with those amounts of cpu and memory that the running container is held to."""
+    found = {}
+    for kind in ("requests", "limits"):
+        rest = {name: amount for name, amount in (allocated.get(kind) or {}).items() if name not in RESIZABLE}
+        held = {name: amount for name, amount in (actual.get(kind) or {}).items() if name in RESIZABLE}
+        if kind in allocated or held:
+            found[kind] = rest | held
+    return {key: value for key, value in allocated.items() if key not in found} | found
 
 
 def _last_from(old: Entry | None, newest: ContainerStatus) -> Entry:

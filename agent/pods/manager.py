@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from agent.network.pods import PodNetwork
-from agent.pods.admission import admit
+from agent.pods.admission import admit, resize_refusal
 from agent.pods.conditions import foreign_conditions
 from agent.pods.events import Recorder
 from agent.pods.hooks import HookRunner
 from agent.pods.hostports import HostPorts
 from agent.pods.mirror import MirrorPods, is_mirror
+from agent.pods.model import spec_of
 from agent.pods.objects import ObjectCache
 from agent.pods.observation import PodObservation
 from agent.pods.rotation import LogRotation
@@ -183,10 +184,31 @@ class PodManager:
             stopper=ContainerStopper(runtime=deps.runtime, hooks=hooks, clock=deps.clock),
             host_ports=HostPorts(node_ips=deps.node.ips, clock=deps.clock),
             admit=self._admit,
+            admit_resize=self._admit_resize,
+            room_made=self._room_made,
         )
 
     def _admit(self, pod: Object) -> Outcome | None:
-        return admit(pod, self.pods(), self._deps.node_object())
+        return admit(pod, self._allocated(), self._deps.node_object())
+
+    def _admit_resize(self, pod: Object) -> str | None:
+        return resize_refusal(pod, self._allocated(), self._deps.node_object())
+
+    def _allocated(self) -> list[Object]:
+        """The pods with the resources that the node has agreed to, their phases those published last."""
+        return [
+            worker.state.allocated | {"status": _phase_only(self._with_status(worker.pod))}
+            for worker in self._workers.values()
+        ]
+
+    def _room_made(self) -> None:
+        """Deferred resizes are tried again once the pod that is speaking has finished its sentence."""
+        if any(worker.state.resize_deferred for worker in self._workers.values()):
+            self._tasks.spawn(self._retry_resizes(), name="retry-resizes")
+
+    async def _retry_resizes(self) -> None:
+        for worker in sorted(self._workers.values(), key=lambda one: -int(spec_of(one.pod).get("priority") or 0)):
+            worker.retry_resize()
 
     async def _follow(self) -> None:
         """Services first: the variables of a new pod must tell of every Service that is there."""
@@ -249,6 +271,7 @@ class PodManager:
         if worker is None:
             return
         self._tasks.spawn(worker.stop(), name=f"forget-{uid}")
+        self._room_made()
         known = self._pods.get(metadata(worker.pod).get("namespace"), metadata(worker.pod)["name"])
         if known is not None and uid_of(known) == uid:
             self._cleared.add(uid)
@@ -296,6 +319,10 @@ def _is_relevant(old: Object, new: Object) -> bool:
     if any(before.get(key) != after.get(key) for key in _RELEVANT) or old.get("spec") != new.get("spec"):
         return True
     return foreign_conditions(old) != foreign_conditions(new) or _phase(old) != _phase(new)
+
+
+def _phase_only(pod: Object) -> Object:
+    return {"phase": _phase(pod)}
 
 
 def _phase(pod: Object) -> Any:

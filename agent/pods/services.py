@@ -32,11 +32,16 @@ class NodeSettings:
     domain: str
     host_resolv_conf: Path
     state_dir: Path
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PodServices:
-    """The collaborators of every pod worker. ``admit`` refuses a pod that the node cannot take."""
+    """The collaborators of every pod worker.
+
+    ``admit`` refuses a pod that the node cannot take, ``admit_resize`` gives the reason why a running pod cannot have
+    the resources that its spec asks for now. ``room_made`` is called when a pod may have given something back.
+    """
 
     node: NodeSettings
     runtime: Runtime
@@ -52,3 +57,5 @@ class PodServices:
     stopper: ContainerStopper
     host_ports: HostPorts
     admit: Callable[[Object], Outcome | None]
+    admit_resize: Callable[[Object], str | None]
+    room_made: Callable[[], None]

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.pods.model import Container, is_host_network, spec_of
+from agent.pods.model import Container, app_containers, init_containers, is_host_network, spec_of
+from agent.pods.qos import oom_score_adj
 from agent.pods.security import security_context
 from agent.runtime.protocol import ContainerSpec, Mount, Resources, SandboxSpec
 from minikube_py.api.expansion import expand
 from minikube_py.api.meta import name_of, namespace_of, uid_of
+from minikube_py.api.podresources import pod_limits, pod_requests
 from minikube_py.api.quantity import bytes_of, cpu_millis
 from minikube_py.api.types import Object
 
@@ -50,10 +52,12 @@ def sandbox_spec(pod: Object, *, hostname: str, resolv_conf: str, paths: PodPath
         hostname=hostname,
         host_network=is_host_network(pod),
         host_pid=bool(spec.get("hostPID")),
+        host_ipc=bool(spec.get("hostIPC")),
         share_process_namespace=bool(spec.get("shareProcessNamespace")),
         resolv_conf=resolv_conf,
         log_dir=paths.logs,
         sysctls={one["name"].replace("/", "."): one["value"] for one in sysctls},
+        resources=pod_resources(pod),
     )
 
 
@@ -66,6 +70,7 @@ class ContainerInputs:
     mounts: Sequence[Mount]
     paths: PodPaths
     target_container_id: str = ""
+    memory_capacity: int = 0
 
 
 def container_spec(pod: Object, container: Container, inputs: ContainerInputs) -> ContainerSpec:
@@ -90,6 +95,7 @@ def container_spec(pod: Object, container: Container, inputs: ContainerInputs) -
         termination_message_path=str(spec.get("terminationMessagePath") or "/dev/termination-log"),
         pod=pod,
         target_container_id=inputs.target_container_id,
+        oom_score_adj=oom_score_adj(pod, container, inputs.memory_capacity),
     )
 
 
@@ -100,6 +106,22 @@ def resources(given: Mapping[str, Any]) -> Resources:
         cpu_request_millis=cpu_millis(requests["cpu"]) if "cpu" in requests else None,
         cpu_limit_millis=cpu_millis(limits["cpu"]) if "cpu" in limits else None,
         memory_limit_bytes=bytes_of(limits["memory"]) if "memory" in limits else None,
+    )
+
+
+def pod_resources(pod: Object) -> Resources:
+    """What the pod's containers may use together (the kubelet's ResourceConfigForPod).
+
+    A limit holds where every container has one, or the pod itself.
+    """
+    requests, limits = pod_requests({"spec": spec_of(pod)}), pod_limits(pod)
+    own = (spec_of(pod).get("resources") or {}).get("limits") or {}
+    every = [one.spec.get("resources") or {} for one in (*init_containers(pod), *app_containers(pod))]
+    limited = {name for name in limits if name in own or all(name in (one.get("limits") or {}) for one in every)}
+    return Resources(
+        cpu_request_millis=requests.get("cpu"),
+        cpu_limit_millis=limits["cpu"] if "cpu" in limited else None,
+        memory_limit_bytes=limits["memory"] if "memory" in limited else None,
     )
 
 

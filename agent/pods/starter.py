@@ -43,8 +43,15 @@ class ContainerStarter:
     """Starts containers of one pod."""
 
     def __init__(
-        self, *, runtime: Runtime, environment: EnvironmentSource, images: ImagePuller, hooks: HookRunner
+        self,
+        *,
+        runtime: Runtime,
+        environment: EnvironmentSource,
+        images: ImagePuller,
+        hooks: HookRunner,
+        memory_capacity: int,
     ) -> None:
+        self._memory_capacity = memory_capacity
         self._runtime = runtime
         self._environment = environment
         self._images = images
@@ -76,7 +83,8 @@ class ContainerStarter:
             mounts = await asyncio.to_thread(_mounts, setting.volumes, container, env)
         except MountError as error:
             raise StartRefused("CreateContainerConfigError", str(error)) from error
-        inputs = ContainerInputs(attempt, env, mounts, setting.paths, self._target(setting, container))
+        target = self._target(setting, container)
+        inputs = ContainerInputs(attempt, env, mounts, setting.paths, target, self._memory_capacity)
         return container_spec(setting.pod, container, inputs)
 
     @staticmethod

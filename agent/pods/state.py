@@ -9,6 +9,7 @@ from agent.pods.crashloop import RestartBackoff
 from agent.pods.events import PodEvents, Recorder
 from agent.pods.model import all_containers, status_of
 from agent.pods.observation import PodObservation
+from agent.pods.resize import Allocation, Requirements, ResizeFacts, with_allocation
 from agent.pods.status import Outcome
 from agent.pods.volumes.manager import MountedVolumes
 from minikube_py.api.meta import uid_of
@@ -17,7 +18,10 @@ from minikube_py.api.types import Object
 
 @dataclass(slots=True)
 class PodState:
-    """Owned by the pod's worker; nobody else changes it."""
+    """Owned by the pod's worker; nobody else changes it.
+
+    ``allocation`` is what the node has agreed to (None before it was asked), ``actual`` what attempts are held to.
+    """
 
     pod: Object
     recorder: Recorder
@@ -29,6 +33,21 @@ class PodState:
     backoff: RestartBackoff = field(default_factory=RestartBackoff)
     attempts: dict[str, int] = field(default_factory=dict)
     last_words: dict[str, str] = field(default_factory=dict)
+    allocation: Allocation | None = None
+    actual: dict[tuple[str, int], Requirements] = field(default_factory=dict)
+    resize_deferred: str = ""
+    resize_error: str = ""
+    resize_generation: int = 0
+
+    @property
+    def allocated(self) -> Object:
+        """The pod with the resources that the node has agreed to."""
+        return self.pod if self.allocation is None else with_allocation(self.pod, self.allocation)
+
+    @property
+    def resize_facts(self) -> ResizeFacts:
+        """What the status tells of resizes."""
+        return ResizeFacts(self.actual, self.resize_deferred, self.resize_error)
 
     @property
     def uid(self) -> str:

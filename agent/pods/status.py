@@ -13,7 +13,7 @@ from agent.pods.model import TERMINAL_PHASES, is_host_network, status_of
 from agent.pods.phase import compute_phase
 from agent.pods.plan import has_initialized
 from agent.pods.qos import qos_class
-from agent.pods.resize import resize_condition
+from agent.pods.resize import resize_conditions
 from minikube_py.api.meta import format_time, metadata
 from minikube_py.api.types import Object
 
@@ -47,9 +47,7 @@ def generate_status(given: StatusInput, facts: StatusFacts) -> Object:
     status: dict[str, Any] = {
         "phase": phase,
         "conditions": pod_conditions(
-            ConditionInput(
-                pod, counted, phase, _sandbox_ready(given), foreign_conditions(pod), resize_condition(pod, lists)
-            ),
+            ConditionInput(pod, counted, phase, _sandbox_ready(given), foreign_conditions(pod), _resize(given, facts)),
             previous.get("conditions") or (),
             facts.now,
         ),
@@ -61,6 +59,11 @@ def generate_status(given: StatusInput, facts: StatusFacts) -> Object:
     status |= {key: value for key, value in (("reason", reason), ("message", message)) if value}
     generation = metadata(pod).get("generation")
     return status | ({"observedGeneration": generation} if generation else {})
+
+
+def _resize(given: StatusInput, facts: StatusFacts) -> list[dict[str, Any]]:
+    over = facts.terminal or facts.outcome is not None
+    return [] if over else resize_conditions(given.pod, given.seen, given.resize)
 
 
 def _sandbox_ready(given: StatusInput) -> bool:

@@ -44,7 +44,11 @@ class PodSync:
         self._sandboxes = SandboxMaker(services)
         images = ImagePuller(runtime=services.runtime, clock=services.clock)
         self._starter = ContainerStarter(
-            runtime=services.runtime, environment=services.environment, images=images, hooks=services.hooks
+            runtime=services.runtime,
+            environment=services.environment,
+            images=images,
+            hooks=services.hooks,
+            memory_capacity=services.node.memory_bytes,
         )
 
     async def run(self, actions: PodActions) -> float | None:
@@ -92,7 +96,7 @@ class PodSync:
         state = self._state
         volumes, sandbox_id = await _both(self._volumes(), self._sandbox(create=actions.create_sandbox))
         running = {status.name: status.id for status in self._services.view.get(state.uid).running()}
-        return PodSetting(state.pod, sandbox_id, state.ips, volumes, self._paths, state.events, running)
+        return PodSetting(state.allocated, sandbox_id, state.ips, volumes, self._paths, state.events, running)
 
     async def _volumes(self) -> MountedVolumes:
         state = self._state
@@ -109,7 +113,7 @@ class PodSync:
         sandbox = view.get(state.uid).sandbox
         if sandbox is None and create:
             # Listed with the containers that are started in it: one listing less between a pod and its start.
-            sandbox, state.ips = await self._sandboxes.make(state.pod, self._paths, state.events)
+            sandbox, state.ips = await self._sandboxes.make(state.allocated, self._paths, state.events)
         if sandbox is None:
             raise StartRefused("SandboxLost", "the sandbox is gone", retry_after=0.0)
         return sandbox.id
@@ -143,7 +147,7 @@ class PodSync:
         """Start in order; the failure of a plain init container keeps what comes after it waiting."""
         retries = []
         for name in names:
-            container = find_container(self._state.pod, name)
+            container = find_container(setting.pod, name)
             if container is None:
                 continue
             retry = self._left(name) or await self._start(setting, container)
@@ -161,6 +165,7 @@ class PodSync:
             await self._remove_old_attempts(seen.history.get(name, ()))
             attempt = state.next_attempt(name, seen)
             state.attempts[name] = attempt
+            state.actual[name, attempt] = container.spec.get("resources") or {}
             await self._starter.start(setting, container, attempt)
         except StartRefused as refusal:
             state.failures[name] = StartFailure(refusal.reason, refusal.message)

@@ -31,7 +31,8 @@ from agent.pods.plan import plan
 from agent.pods.probes.check import Answer
 from agent.pods.probes.manager import PodProbes
 from agent.pods.probes.prober import ProbeKind
-from agent.pods.resize import restarts_for_resize
+from agent.pods.resize import adopted_actual, adopted_allocation, allocation_of, resizes
+from agent.pods.resizing import PodResizer
 from agent.pods.services import PodServices
 from agent.pods.state import PodState
 from agent.pods.status import Outcome, StatusFacts, generate_status
@@ -78,6 +79,7 @@ class PodWorker:
         )
         self._sync = PodSync(self.state, services, self.publish)
         self._teardown = PodTeardown(self.state, services)
+        self._resizer = PodResizer(self.state, services, self.publish)
 
     @property
     def pod(self) -> Object:
@@ -108,8 +110,15 @@ class PodWorker:
             self._interrupt()
         if spec_of(before) != spec_of(pod):
             self._sync.retry_now()
+            self._resizer.consider()
         self._refresh_volumes(before, pod)
         self.changed()
+
+    def retry_resize(self) -> None:
+        """There may be room on the node for a resize that was deferred."""
+        if self.state.resize_deferred:
+            self._resizer.consider()
+            self.changed()
 
     def remove(self) -> None:
         """The API server has the pod no more."""
@@ -138,7 +147,7 @@ class PodWorker:
             return
         previous = services.statuses.get(state.uid) or status_of(state.pod)
         seen = with_words(services.view.get(state.uid), state.last_words)
-        given = StatusInput(state.pod, previous, seen, self._probes.results(), state.failures)
+        given = StatusInput(state.allocated, previous, seen, self._probes.results(), state.failures, state.resize_facts)
         facts = StatusFacts(services.clock.now(), services.node.ips, state.ips, state.terminal, state.outcome)
         status = generate_status(given, facts)
         services.statuses.set(state.pod, status, lazily=self._is_only_starting(status))
@@ -189,13 +198,23 @@ class PodWorker:
         await self._sync.adopt()
         if not services.view.get(state.uid).sandboxes and not self._must_end():
             state.outcome = services.admit(state.pod)
+            state.allocation = allocation_of(state.pod)
             if state.outcome is not None:
                 state.events.warning(state.outcome.reason, state.outcome.message)
+        else:
+            self._adopt_resources()
         self.stage = Stage.SYNCING
         if services.view.get(state.uid).sandbox is not None:
             self._refreshes.spawn(self._sync.adopt_volumes(), name="adopt")
         await self._probes.follow(self.pod, services.view.get(state.uid), state.pod_ip)
         self.publish()
+
+    def _adopt_resources(self) -> None:
+        state = self.state
+        status = self._services.statuses.get(state.uid) or status_of(state.pod)
+        state.allocation = adopted_allocation(state.pod, status)
+        state.actual = adopted_actual(status, self._services.view.get(state.uid))
+        self._resizer.consider()
 
     async def _read_last_words(self) -> None:
         state = self.state
@@ -220,13 +239,14 @@ class PodWorker:
             return
         seen = services.view.get(state.uid)
         state.forget_failures()
-        resized = restarts_for_resize(state.pod, services.statuses.get(state.uid))
-        actions = plan(state.pod, seen, self._probes.results(), resized)
+        restarts = {each.container.name for each in resizes(state.allocated, seen, state.actual) if each.restart}
+        actions = plan(state.allocated, seen, self._probes.results(), frozenset(restarts))
         if actions.kill_pod and not actions.create_sandbox:
             self.stage = Stage.STOPPING
             return
         if not actions.idle:
             self._wake_after(await self._sync.run(actions))
+        self._wake_after(await self._resizer.apply())
         await self._probes.follow(self.pod, services.view.get(state.uid), state.pod_ip)
 
     def _deadline_passed(self) -> bool:
@@ -255,6 +275,7 @@ class PodWorker:
         self.state.terminal = True
         self.stage = Stage.STOPPED
         self.publish()
+        self._services.room_made()
 
     async def _leave(self) -> None:
         """The pod has ended and is not wanted any more. Finalizers may keep its object; nothing of it is left here."""

@@ -69,7 +69,7 @@ class SecurityContext:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Limits to enforce. Millicores and bytes; None is unlimited."""
+    """Limits to enforce, of a container or of a pod as a whole. Millicores and bytes; None is unlimited."""
 
     cpu_request_millis: int | None = None
     cpu_limit_millis: int | None = None
@@ -86,11 +86,13 @@ class SandboxSpec:
     hostname: str
     host_network: bool = False
     host_pid: bool = False
+    host_ipc: bool = False
     share_process_namespace: bool = False
     resolv_conf: str = ""
     etc_hosts: str = ""
     log_dir: Path | None = None
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    resources: Resources = Resources()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class ContainerSpec:
     termination_message_path: str = "/dev/termination-log"
     pod: Object = field(default_factory=dict)
     target_container_id: str = ""
+    oom_score_adj: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +259,14 @@ class Runtime(Protocol):
 
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
         """Stop signal, wait, SIGKILL. Returns when it has exited."""
+        ...
+
+    async def update_resources(self, container_id: str, resources: Resources) -> None:
+        """Other limits for a container while it runs. Raises RuntimeFault (ResizeError) where they cannot be had."""
+        ...
+
+    async def update_pod_resources(self, sandbox_id: str, resources: Resources) -> None:
+        """The same for all containers of a sandbox together; nothing happens where a runtime has no such group."""
         ...
 
     async def remove_container(self, container_id: str) -> None: ...

@@ -20,6 +20,7 @@ from agent.runtime.protocol import (
     ContainerUsage,
     ImageFault,
     ImageInfo,
+    Resources,
     RuntimeFault,
     SandboxSpec,
     SandboxStatus,
@@ -257,6 +258,13 @@ class SimulatedRuntime:
         delay, code = (container.script.stop_seconds, container.script.stop_code) if willing else (grace_seconds, 137)
         self._later(container, delay, code, "", "")
         await container.exited.wait()
+
+    async def update_resources(self, container_id: str, resources: Resources) -> None:
+        container = self._container(container_id)
+        container.spec = replace(container.spec, resources=resources)
+
+    async def update_pod_resources(self, sandbox_id: str, resources: Resources) -> None:
+        """Nothing uses anything here."""
 
     async def remove_container(self, container_id: str) -> None:
         container = self._containers.pop(container_id, None)

@@ -15,11 +15,13 @@ from typing import Final
 _PERIOD: Final = 100_000
 _LEAST_QUOTA: Final = 1_000
 _V1_CONTROLLERS: Final = ("memory", "cpu", "cpuacct", "pids")
+#: What a fresh group has already, in either version: not worth a write.
+_UNLIMITED: Final = ("-1", "max", f"max {_PERIOD}")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Millicores and bytes; None is unlimited."""
+    """Millicores and bytes; None is unlimited, and as a request the least share there is."""
 
     cpu_request_millis: int | None = None
     cpu_limit_millis: int | None = None
@@ -36,12 +38,36 @@ class Cgroup:
     def paths(self) -> list[str]:
         return [self.unified] if self.unified else list(dict.fromkeys(path for _, path in self.directories))
 
-    def create(self, limits: Limits) -> None:
-        """Raises OSError."""
+    def hierarchies(self) -> tuple[str, ...]:
+        """What mounts it: ``unified``, or the controllers of each version 1 hierarchy ("cpu,cpuacct" where shared)."""
+        if self.unified:
+            return ("unified",)
+        by_path: dict[str, list[str]] = {}
+        for controller, path in self.directories:
+            by_path.setdefault(path, []).append(controller)
+        return tuple(",".join(names) for names in by_path.values())
+
+    def make(self) -> None:
+        """The group as the kernel makes it: no limits, and a share like any other. Raises OSError."""
         for path in self.paths():
             os.makedirs(path, exist_ok=True)
+
+    def create(self, limits: Limits) -> None:
+        """Raises OSError."""
+        self.make()
+        for path, text in self._settings(limits):
+            if text not in _UNLIMITED:
+                _write(path, text)
+
+    def update(self, limits: Limits) -> None:
+        """Other limits for what runs in it. Raises OSError, also where more memory is in use than is allowed now."""
         for path, text in self._settings(limits):
             _write(path, text)
+
+    def hand_down(self) -> None:
+        """Lets groups below have limits of their own; nothing may have joined this one."""
+        if self.unified:
+            _hand_down(self.unified)
 
     def join(self) -> None:
         """Moves the calling process in. Raises OSError."""
@@ -95,27 +121,23 @@ class Cgroup:
         return self._unified_settings(limits) if self.unified else self._split_settings(limits)
 
     def _unified_settings(self, limits: Limits) -> list[tuple[str, str]]:
-        found = []
-        if limits.memory_bytes:
-            found.append((f"{self.unified}/memory.max", str(limits.memory_bytes)))
-        if limits.cpu_limit_millis:
-            found.append((f"{self.unified}/cpu.max", f"{_quota(limits.cpu_limit_millis)} {_PERIOD}"))
-        if limits.cpu_request_millis:
-            shares = _shares(limits.cpu_request_millis)
-            found.append((f"{self.unified}/cpu.weight", str(1 + (shares - 2) * 9999 // 262142)))
-        return found
+        quota = "max" if limits.cpu_limit_millis is None else str(_quota(limits.cpu_limit_millis))
+        weight = 1 + (_shares(limits.cpu_request_millis) - 2) * 9999 // 262142
+        return [
+            (f"{self.unified}/memory.max", "max" if limits.memory_bytes is None else str(limits.memory_bytes)),
+            (f"{self.unified}/cpu.max", f"{quota} {_PERIOD}"),
+            (f"{self.unified}/cpu.weight", str(weight)),
+        ]
 
     def _split_settings(self, limits: Limits) -> list[tuple[str, str]]:
         memory, cpu = self._controller("memory"), self._controller("cpu")
-        found = []
-        if limits.memory_bytes and memory:
-            found.append((f"{memory}/memory.limit_in_bytes", str(limits.memory_bytes)))
-        if limits.cpu_limit_millis and cpu:
-            found.append((f"{cpu}/cpu.cfs_period_us", str(_PERIOD)))
-            found.append((f"{cpu}/cpu.cfs_quota_us", str(_quota(limits.cpu_limit_millis))))
-        if limits.cpu_request_millis and cpu:
-            found.append((f"{cpu}/cpu.shares", str(_shares(limits.cpu_request_millis))))
-        return found
+        limit = -1 if limits.memory_bytes is None else limits.memory_bytes
+        quota = -1 if limits.cpu_limit_millis is None else _quota(limits.cpu_limit_millis)
+        return [
+            (f"{memory}/memory.limit_in_bytes", str(limit)),
+            (f"{cpu}/cpu.cfs_quota_us", str(quota)),
+            (f"{cpu}/cpu.shares", str(_shares(limits.cpu_request_millis))),
+        ]
 
 
 def detect(name: str) -> Cgroup | None:
@@ -126,7 +148,7 @@ def detect(name: str) -> Cgroup | None:
         own = base.child(name)
         probe = own.child("probe")
         try:
-            own.create(Limits())
+            own.make()
             if own.unified:
                 _enable(own.unified)
             probe.create(Limits(memory_bytes=1 << 30, cpu_limit_millis=1000))
@@ -180,9 +202,13 @@ def _split_base() -> Cgroup | None:
 def _enable(path: str) -> None:
     """Hands the controllers down to the children of ``path`` and of its parent."""
     for level in (os.path.dirname(os.path.dirname(path)), os.path.dirname(path), path):
-        for controller in ("cpu", "memory", "pids"):
-            with contextlib.suppress(OSError):
-                _write(f"{level}/cgroup.subtree_control", f"+{controller}")
+        _hand_down(level)
+
+
+def _hand_down(path: str) -> None:
+    for controller in ("cpu", "memory", "pids"):
+        with contextlib.suppress(OSError):
+            _write(f"{path}/cgroup.subtree_control", f"+{controller}")
 
 
 def _mounts() -> list[tuple[str, str, str]]:
@@ -204,8 +230,8 @@ def _quota(millis: int) -> int:
     return max(_LEAST_QUOTA, millis * _PERIOD // 1000)
 
 
-def _shares(millis: int) -> int:
-    return min(262_144, max(2, millis * 1024 // 1000))
+def _shares(millis: int | None) -> int:
+    return min(262_144, max(2, (millis or 0) * 1024 // 1000))
 
 
 def _text(path: str) -> str:

@@ -71,7 +71,7 @@ class PodNode:
     async def get(self, name: str = "web") -> Object:
         return await self.client.get(PODS, name, "default")
 
-    async def until(self, condition: Callable[[Object], Any], *, name: str = "web", seconds: float = 5.0) -> Object:
+    async def until(self, condition: Callable[[Object], Any], *, name: str = "web", seconds: float = 60.0) -> Object:
         """The pod once ``condition`` holds."""
         pod: Object = {}
         try:
@@ -84,7 +84,7 @@ class PodNode:
         except TimeoutError:
             raise AssertionError(f"not reached; the pod is {pod}") from None
 
-    async def until_clean(self, seconds: float = 5.0) -> None:
+    async def until_clean(self, seconds: float = 60.0) -> None:
         """Return once nothing of any pod is on the machine."""
         async with asyncio.timeout(seconds):
             while True:
@@ -96,7 +96,7 @@ class PodNode:
         roots = (self.state_dir / "pods", self.state_dir / "logs")
         return [path for root in roots if root.is_dir() for path in root.iterdir()]
 
-    async def until_gone(self, *, name: str = "web", seconds: float = 5.0) -> None:
+    async def until_gone(self, *, name: str = "web", seconds: float = 60.0) -> None:
         """Return once the API server has the pod no more."""
         async with asyncio.timeout(seconds):
             while True:

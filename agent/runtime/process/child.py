@@ -111,6 +111,7 @@ def run_container(
     os.environ.clear()
     status.lift()
     join_cgroup()
+    _set_oom_score(config.oom_score)
     for fd in around.namespaces:
         namespaces.setns(fd)
     namespaces.unshare(namespaces.CLONE_NEWNS | namespaces.CLONE_NEWCGROUP)
@@ -147,6 +148,7 @@ def run_exec(
     os.environ.clear()
     status.lift()
     join_cgroup()
+    _set_oom_score(container.oom_score)
     namespaces.setns(
         pidfd,
         namespaces.CLONE_NEWNS | namespaces.CLONE_NEWNET | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
@@ -162,6 +164,13 @@ def run_exec(
     identity.take_on(who, container.user, many_ids=facts.many_ids)
     process.close_range(4)
     execute(config.argv, env)
+
+
+def _set_oom_score(score: int | None) -> None:
+    """How soon the kernel kills it for want of memory. Lowering it takes CAP_SYS_RESOURCE on the host."""
+    if score is not None:
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+            file.write(str(score))
 
 
 def execute(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:

@@ -86,7 +86,7 @@ class StatusChannel:
 class Container:
     """One container, from its creation to its removal."""
 
-    def __init__(self, config: ContainerConfig, directory: str, host: Host) -> None:
+    def __init__(self, config: ContainerConfig, directory: str, host: Host, group: Cgroup | None = None) -> None:
         self.config = config
         self.directory = directory
         self.state = CREATED
@@ -98,7 +98,7 @@ class Container:
         self.output: Output | None = None
         self.stdin = -1
         self.terminal = -1
-        self.cgroup = host.cgroup.child(config.id) if host.cgroup else None
+        self.cgroup = group.child(config.id) if group else None
         self._host = host
         self._channel: StatusChannel | None = None
         self._started: list[Started] = []
@@ -204,6 +204,11 @@ class Container:
         except OSError:
             self.cgroup.remove()
             raise
+
+    def limit(self, limits: Limits) -> None:
+        """Other limits from now on. Raises OSError."""
+        if self.cgroup is not None and self.pid:
+            self.cgroup.update(limits)
 
     def _join_cgroup(self) -> None:
         if self.cgroup is not None:

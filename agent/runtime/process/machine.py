@@ -27,12 +27,13 @@ from agent.runtime.process.child import Surroundings
 from agent.runtime.process.containers import Container, Host
 from agent.runtime.process.forker import Forker
 from agent.runtime.process.loop import Loop
-from agent.runtime.process.model import BadRequest, ContainerConfig, ExecConfig, SandboxConfig, from_json
+from agent.runtime.process.model import BadRequest, ContainerConfig, ExecConfig, LimitConfig, SandboxConfig, from_json
 from agent.runtime.process.peers import Peer
 from agent.runtime.process.processes import ExecProcess
 from agent.runtime.process.rootfs import learn_host
 from agent.runtime.process.sandboxes import OwnNamespaces, Sandbox
 from minikube_py.linux import cgroups, mounts, namespaces, process
+from minikube_py.linux.cgroups import Limits
 
 VERSION = 1
 _SWEEPS = 200
@@ -57,7 +58,10 @@ class Machine:
         self._by_pid: dict[int, Container | ExecProcess] = {}
         self._peers: list[Peer] = []
         self._ids = itertools.count(1)
-        self._host = Host(self.loop, Forker(), learn_host(soft_files), self._find_cgroup())
+        group = self._find_cgroup()
+        facts = learn_host(soft_files)
+        facts.controllers = group.hierarchies() if group is not None else ()
+        self._host = Host(self.loop, Forker(), facts, group)
 
     def run(self) -> int:
         """Serves until SIGTERM. Whatever runs then is killed by the end of the pid namespace."""
@@ -97,7 +101,9 @@ class Machine:
         for sandbox in self._sandboxes.values():
             if sandbox.ready and sandbox.config.uid == config.uid:
                 return self._sandbox_status(sandbox)
-        sandbox = Sandbox(config, str(self._state_dir / "sandboxes" / _plain(config.id)))
+        group = self._host.cgroup.child(f"pod{_plain(config.uid)}") if self._host.cgroup else None
+        self._host.emptying = [each for each in self._host.emptying if each != group]
+        sandbox = Sandbox(config, str(self._state_dir / "sandboxes" / _plain(config.id)), group)
         sandbox.make(self._own, self._host.forker)
         self._sandboxes[config.id] = sandbox
         return self._sandbox_status(sandbox)
@@ -125,6 +131,8 @@ class Machine:
             self._forget(container)
         del self._sandboxes[sandbox.config.id]
         sandbox.remove_files()
+        if sandbox.cgroup is not None and not sandbox.cgroup.remove():
+            self._host.emptying.append(sandbox.cgroup)
         return {}
 
     def op_container_create(self, _peer: Peer, request: dict[str, Any]) -> dict[str, Any]:
@@ -134,9 +142,19 @@ class Machine:
             raise BadRequest("the sandbox is not running")
         if config.id in self._containers:
             raise BadRequest("there is such a container already")
-        container = Container(config, str(self._state_dir / "containers" / _plain(config.id)), self._host)
+        directory = str(self._state_dir / "containers" / _plain(config.id))
+        container = Container(config, directory, self._host, sandbox.cgroup)
         container.make_files()
         self._containers[config.id] = container
+        return {}
+
+    def op_update(self, _peer: Peer, request: dict[str, Any]) -> dict[str, Any]:
+        """Other limits for a container or, with ``sandbox_id``, for a whole pod."""
+        given = from_json(LimitConfig, request.get("limits"))
+        limits = Limits(given.cpu_request, given.cpu_limit, given.memory_limit)
+        sandbox = self._sandboxes.get(str(request.get("sandbox_id") or ""))
+        target = sandbox or self._container(request)
+        target.limit(limits)
         return {}
 
     def op_container_start(self, peer: Peer, request: dict[str, Any]) -> dict[str, Any] | None:

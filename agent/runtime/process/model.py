@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-Config = TypeVar("Config", bound="SandboxConfig | ContainerConfig | ExecConfig")
+Config = TypeVar("Config", bound="SandboxConfig | ContainerConfig | ExecConfig | LimitConfig")
 
 
 class BadRequest(ValueError):
@@ -28,10 +28,12 @@ class SandboxConfig:
     created_at: str
     host_network: bool = False
     host_pid: bool = False
+    host_ipc: bool = False
     share_pid: bool = False
     resolv_conf: str = ""
     etc_hosts: str = ""
     sysctls: dict[str, str] = field(default_factory=dict)
+    limits: LimitConfig = field(default_factory=lambda: LimitConfig())
 
 
 @dataclass(slots=True)
@@ -106,6 +108,7 @@ class ContainerConfig:
     termination_path: str = ""
     stop_signal: str = ""
     joins: str = ""
+    oom_score: int | None = None
 
 
 @dataclass(slots=True)
@@ -130,10 +133,10 @@ def from_json(kind: type[Config], data: Any) -> Config:
         raise BadRequest(f"{kind.__name__}: unknown {', '.join(sorted(unknown))}")
     values = dict(data)
     try:
+        for name, nested in _NESTED.items():
+            if values.get(name) is not None:
+                values[name] = nested(**values[name])
         if kind is ContainerConfig:
-            for name, nested in _NESTED.items():
-                if values.get(name) is not None:
-                    values[name] = nested(**values[name])
             values["mounts"] = [MountConfig(**mount) for mount in values.get("mounts") or ()]
         return kind(**values)
     except TypeError as error:

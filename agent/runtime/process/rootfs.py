@@ -38,7 +38,8 @@ class HostFacts:
     """What a machine learns about its host once, before it forks anything.
 
     ``real_root`` is whether uid 0 here is the host's own; ``many_ids`` whether other ids can be taken on;
-    ``soft_files`` the soft limit of descriptors that containers get.
+    ``soft_files`` the soft limit of descriptors that containers get. ``controllers`` are those of control groups
+    version 1 that containers stand in, or ``unified`` alone; none where there are no groups.
     """
 
     real_root: bool
@@ -48,6 +49,7 @@ class HostFacts:
     directories: list[str] = field(default_factory=list)
     etc_binds: list[str] = field(default_factory=list)
     etc_files: dict[str, bytes] = field(default_factory=dict)
+    controllers: tuple[str, ...] = ()
 
 
 def learn_host(soft_files: int) -> HostFacts:
@@ -145,6 +147,8 @@ def _kernel(root: str, config: ContainerConfig, facts: HostFacts) -> None:
         mount("sysfs", sys, "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY)
     except OSError:
         bind("/sys", sys, read_only=True)  # a host that hides parts of its own /sys
+    with suppress(OSError):  # a convenience: runtimes size their heaps by it
+        _control_groups(f"{sys}/fs/cgroup", facts.controllers)
     if not facts.real_root or config.user.privileged:
         return  # the host's own permissions protect it from a user namespace
     for name in _MASKED:
@@ -153,6 +157,22 @@ def _kernel(root: str, config: ContainerConfig, facts: HostFacts) -> None:
     for name in _FROZEN:
         if os.path.exists(f"{proc}/{name}"):
             bind(f"{proc}/{name}", f"{proc}/{name}", read_only=True)
+
+
+def _control_groups(path: str, controllers: tuple[str, ...]) -> None:
+    """The container's own groups, as its cgroup namespace shows them."""
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY
+    if controllers == ("unified",):
+        mount("cgroup2", path, "cgroup2", flags)
+        return
+    if not controllers:
+        return
+    mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k")
+    for name in controllers:
+        for single in name.split(",") if "," in name else ():
+            os.symlink(name, f"{path}/{single}")
+        os.mkdir(f"{path}/{name}")
+        mount("cgroup", f"{path}/{name}", "cgroup", flags, name)
 
 
 def _mask(path: str) -> None:

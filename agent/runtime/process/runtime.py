@@ -28,6 +28,7 @@ from agent.runtime.protocol import (
     ContainerStatus,
     ContainerUsage,
     ImageFault,
+    Resources,
     RuntimeFault,
     SandboxSpec,
     SandboxStatus,
@@ -155,6 +156,18 @@ class ProcessRuntime:
         await self._wait(exited, grace_seconds)
         while not exited.is_set() and await self._signal(container_id, 9):
             await exited.wait()
+
+    async def update_resources(self, container_id: str, resources: Resources) -> None:
+        await self._update(resources, container_id=container_id)
+
+    async def update_pod_resources(self, sandbox_id: str, resources: Resources) -> None:
+        await self._update(resources, sandbox_id=sandbox_id)
+
+    async def _update(self, resources: Resources, **target: str) -> None:
+        try:
+            await self._client.call("update", limits=asdict(translate.limit_config(resources)), **target)
+        except MachineFault as fault:
+            raise RuntimeFault("ResizeError", fault.message) from fault
 
     async def remove_container(self, container_id: str) -> None:
         while True:

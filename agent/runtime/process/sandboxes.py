@@ -14,6 +14,7 @@ from typing import NoReturn
 from agent.runtime.process.forker import Forker, pause
 from agent.runtime.process.model import SandboxConfig
 from minikube_py.linux import mounts, namespaces, process
+from minikube_py.linux.cgroups import Cgroup, Limits
 from minikube_py.linux.namespaces import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWUTS
 
 _SIOCGIFFLAGS = 0x8913
@@ -38,9 +39,10 @@ class OwnNamespaces:
 class Sandbox:
     """One pod's shared part. ``fds`` are its namespaces ("net", "uts", "ipc"); closing them gives them up."""
 
-    def __init__(self, config: SandboxConfig, directory: str) -> None:
+    def __init__(self, config: SandboxConfig, directory: str, cgroup: Cgroup | None = None) -> None:
         self.config = config
         self.directory = directory
+        self.cgroup = cgroup
         self.ready = False
         self.fds: dict[str, int] = {}
         self.pause_pid = 0
@@ -49,6 +51,7 @@ class Sandbox:
     def make(self, own: OwnNamespaces, forker: Forker) -> None:
         """Raises OSError, and has then left nothing behind."""
         try:
+            self._make_group()
             self._write_files()
             self._make_namespaces(own)
             if self.config.share_pid:
@@ -56,6 +59,8 @@ class Sandbox:
         except BaseException:
             self.give_up()
             self.remove_files()
+            if self.cgroup is not None:
+                self.cgroup.remove()
             raise
         self.ready = True
 
@@ -74,6 +79,19 @@ class Sandbox:
         with contextlib.suppress(OSError):
             mounts.unmount(f"{self.directory}/shm")
 
+    def limit(self, limits: Limits) -> None:
+        """What all its containers may use together. Raises OSError."""
+        if self.cgroup is not None:
+            self.cgroup.update(limits)
+
+    def _make_group(self) -> None:
+        """The group that the pod's containers stand in, each with one of its own."""
+        if self.cgroup is None:
+            return
+        limits = self.config.limits
+        self.cgroup.create(Limits(limits.cpu_request, limits.cpu_limit, limits.memory_limit))
+        self.cgroup.hand_down()
+
     def remove_files(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -87,6 +105,9 @@ class Sandbox:
         for name, text in texts.items():
             with open(f"{self.directory}/{name}", "w") as file:
                 file.write(text)
+        if self.config.host_ipc:
+            mounts.bind("/dev/shm", f"{self.directory}/shm")
+            return
         flags = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
         mounts.mount("shm", f"{self.directory}/shm", "tmpfs", flags, "mode=1777,size=64m")
 
@@ -94,8 +115,11 @@ class Sandbox:
         """The machine steps into the fresh namespaces itself: a fork would cost ten times as much."""
         shared = self.config.host_network
         try:
-            namespaces.unshare(CLONE_NEWUTS | CLONE_NEWIPC | (0 if shared else CLONE_NEWNET))
-            for kind in ("uts", "ipc") if shared else ("net", "uts", "ipc"):
+            own_kinds = {"uts": CLONE_NEWUTS}
+            own_kinds |= {} if shared else {"net": CLONE_NEWNET}
+            own_kinds |= {} if self.config.host_ipc else {"ipc": CLONE_NEWIPC}
+            namespaces.unshare(sum(own_kinds.values()))
+            for kind in own_kinds:
                 self.fds[kind] = _keep(namespaces.open_own(kind))
             socket.sethostname(self.config.hostname[:64])
             if not shared:

@@ -21,6 +21,7 @@ from agent.runtime.protocol import (
     ContainerSpec,
     ContainerState,
     ContainerStatus,
+    Resources,
     SandboxSpec,
     SandboxStatus,
     SecurityContext,
@@ -38,11 +39,18 @@ def sandbox_config(spec: SandboxSpec, *, sandbox_id: str, now: datetime) -> Sand
         created_at=now.isoformat(),
         host_network=spec.host_network,
         host_pid=spec.host_pid,
+        host_ipc=spec.host_ipc,
         share_pid=spec.share_process_namespace and not spec.host_pid,
         resolv_conf=spec.resolv_conf,
         etc_hosts=spec.etc_hosts,
         sysctls=dict(spec.sysctls),
+        limits=limit_config(spec.resources),
     )
+
+
+def limit_config(resources: Resources) -> LimitConfig:
+    """What the machine is told of limits."""
+    return LimitConfig(resources.cpu_request_millis, resources.cpu_limit_millis, resources.memory_limit_bytes)
 
 
 def container_config(
@@ -50,7 +58,6 @@ def container_config(
 ) -> ContainerConfig:
     """What the machine is told of a container: the pod's wishes over the image's."""
     argv = command_line(spec, image)
-    resources = spec.resources
     return ContainerConfig(
         id=container_id,
         sandbox_id=sandbox_id,
@@ -65,9 +72,7 @@ def container_config(
         env={**image.info.env, **spec.env},
         cwd=spec.working_dir or image.info.working_dir,
         user=_user(spec.security, image),
-        limits=LimitConfig(
-            resources.cpu_request_millis, resources.cpu_limit_millis, resources.memory_limit_bytes
-        ),
+        limits=limit_config(spec.resources),
         mounts=[MountConfig(str(each.source), each.target, each.read_only, each.propagation) for each in spec.mounts],
         read_only_root=spec.security.read_only_root,
         stdin=spec.stdin,
@@ -77,7 +82,8 @@ def container_config(
         termination_path=spec.termination_message_path,
         stop_signal=spec.stop_signal or image.info.stop_signal,
         joins=spec.target_container_id,
-    )  # fmt: skip
+        oom_score=spec.oom_score_adj,
+    )
 
 
 def command_line(spec: ContainerSpec, image: LocalImage) -> list[str]:

@@ -369,6 +369,29 @@ async def test_a_container_that_wants_too_much_memory_is_killed(harness: Harness
     assert (status.exit_code, status.reason) == (137, "OOMKilled")
 
 
+async def test_limits_change_while_a_container_runs_and_it_sees_them(harness: Harness) -> None:
+    if not harness.runtime.limits_enforced:  # type: ignore[attr-defined]
+        pytest.skip("no control groups here")
+    sandbox = await harness.sandbox()
+    container = await harness.run(SHELL, sandbox=sandbox.id, resources=Resources(memory_limit_bytes=64 << 20))
+    script = "cd /sys/fs/cgroup; cat memory.max 2>/dev/null || cat memory/memory.limit_in_bytes; "
+    script += "cut -d' ' -f1 cpu.max 2>/dev/null || cat cpu/cpu.cfs_quota_us"
+    assert (await harness.output(container, "sh", "-c", script))[1].split()[0] == str(64 << 20)
+    await harness.runtime.update_resources(container, Resources(100, 500, 32 << 20))
+    await harness.runtime.update_pod_resources(sandbox.id, Resources(100, 500, 32 << 20))
+    assert (await harness.output(container, "sh", "-c", script))[1].split() == [str(32 << 20), "50000"]
+    with pytest.raises(RuntimeFault, match="no such container") as raised:
+        await harness.runtime.update_resources("gone", Resources())
+    assert raised.value.reason == "ResizeError"
+
+
+async def test_the_ipc_of_the_node_can_be_shared(harness: Harness) -> None:
+    pods = [await harness.sandbox(host_ipc=True), await harness.sandbox(host_ipc=True), await harness.sandbox()]
+    containers = [await harness.run(SHELL, sandbox=pod.id) for pod in pods]
+    seen = [(await harness.output(each, "readlink", "/proc/self/ns/ipc"))[1] for each in containers]
+    assert seen[0] == seen[1] != seen[2]
+
+
 async def test_a_new_agent_adopts_what_runs(machine: Any, harness: Harness) -> None:
     sandbox = await harness.sandbox()
     kept = await harness.run(FOREVER, sandbox=sandbox.id)

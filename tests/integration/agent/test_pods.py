@@ -16,7 +16,7 @@ from minikube_py.aio.clock import FakeClock, SystemClock
 from minikube_py.api.errors import AlreadyExists, NotFound
 from minikube_py.api.resources import CONFIGMAPS, EVENTS, NAMESPACES, PODS, SECRETS, SERVICEACCOUNTS
 from minikube_py.api.types import Object
-from minikube_py.client.rest import Client
+from minikube_py.client.rest import Client, PatchKind
 from tests.support.apiserver import running_apiserver
 from tests.support.podnode import PodNode, condition, container, phase, running_node
 
@@ -326,6 +326,23 @@ metadata: {name: static}
 spec:
   containers: [{name: app, image: "minik.local/echo:1"}]
 """
+
+
+async def test_a_running_pod_gets_other_resources_and_says_so(client: Client, tmp_path: Path) -> None:
+    async with running_node(client, scripted(), tmp_path / "node", clock=CLOCK) as node:
+        app = {"name": "app", "image": "minik.local/echo", "resources": {"requests": {"cpu": "1", "memory": "64Mi"}}}
+        await node.create({"containers": [app]})
+        before = await node.until(lambda pod: container(pod).get("ready"))
+        wanted = {"requests": {"cpu": "500m", "memory": "64Mi"}}
+        patch = {"spec": {"containers": [{"name": "app", "resources": wanted}]}}
+        await client.patch(PODS, "web", patch, "default", subresource="resize", kind=PatchKind.STRATEGIC)
+        after = await node.until(lambda pod: container(pod).get("resources") == wanted)
+        assert container(after)["allocatedResources"] == wanted["requests"]
+        assert container(after)["containerID"] == container(before)["containerID"]
+        assert not [one for one in after["status"]["conditions"] if one["type"].startswith("PodResize")]
+        async with asyncio.timeout(60):
+            while not await events_of(client, "ResizeCompleted"):  # noqa: ASYNC110 - the recorder writes in its own time
+                await asyncio.sleep(0.005)
 
 
 async def test_a_static_pod_runs_is_mirrored_and_goes_with_its_file(client: Client, tmp_path: Path) -> None:

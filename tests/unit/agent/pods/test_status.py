@@ -9,6 +9,7 @@ import pytest
 
 from agent.pods.container_status import StartFailure, StatusInput
 from agent.pods.observation import PodObservation, ProbeResult, ProbeResults
+from agent.pods.resize import ResizeFacts
 from agent.pods.status import Outcome, StatusFacts, generate_status, status_patch
 from tests.support.podstates import START, box, make_pod, ran, runs, seen, sidecar
 
@@ -23,9 +24,10 @@ def status_of(
     probes: dict[str, ProbeResults] | None = None,
     failures: dict[str, StartFailure] | None = None,
     previous: dict[str, Any] | None = None,
+    resize: ResizeFacts | None = None,
     **facts: Any,
 ) -> dict[str, Any]:
-    given = StatusInput(pod, previous or {}, observed, probes or {}, failures or {})
+    given = StatusInput(pod, previous or {}, observed, probes or {}, failures or {}, resize or ResizeFacts())
     return generate_status(given, StatusFacts(NOW, ("192.168.230.11",), **{"pod_ips": ("10.0.0.2",), **facts}))
 
 
