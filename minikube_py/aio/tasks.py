@@ -35,6 +35,11 @@ class TaskSet:
     def __len__(self) -> int:
         return len(self._tasks)
 
+    @property
+    def closed(self) -> bool:
+        """Whether spawns are refused."""
+        return self._closed
+
     def spawn(self, coro: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Run ``coro`` beside the caller. Raises RuntimeError once the set is closed."""
         if self._closed:

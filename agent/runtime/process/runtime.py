@@ -138,7 +138,7 @@ class ProcessRuntime:
         except MachineFault as fault:
             raise RuntimeFault("CreateContainerError", fault.message) from fault
         except asyncio.CancelledError:
-            self._tasks.spawn(self._discard(config.id), name=f"discard {config.id}")
+            self._discard_later(config.id)
             raise
         return config.id
 
@@ -170,6 +170,13 @@ class ProcessRuntime:
             raise RuntimeFault("ResizeError", fault.message) from fault
 
     async def remove_container(self, container_id: str) -> None:
+        try:
+            await self._remove(container_id)
+        except asyncio.CancelledError:  # between the machine's part and the files
+            self._discard_later(container_id)
+            raise
+
+    async def _remove(self, container_id: str) -> None:
         while True:
             try:
                 await self._client.call("container_remove", container_id=container_id)
@@ -267,9 +274,14 @@ class ProcessRuntime:
             raise ImageFault("ErrImagePull", f"image {name!r} is not on this node")
         return image
 
+    def _discard_later(self, container_id: str) -> None:
+        """Whoever wanted it waits no longer. When this runtime stops too, the next one sweeps the files."""
+        if not self._tasks.closed:
+            self._tasks.spawn(self._discard(container_id), name=f"discard {container_id}")
+
     async def _discard(self, container_id: str) -> None:
         with contextlib.suppress(RuntimeFault):
-            await self.remove_container(container_id)
+            await self._remove(container_id)
 
     async def _stop_signal(self, container_id: str) -> int:
         data = self._containers.get(container_id)

@@ -139,6 +139,22 @@ async def test_a_cancelled_creation_leaves_nothing(harness: Harness) -> None:
     assert await harness.runtime.list_containers() == []
 
 
+async def test_a_cancelled_removal_is_finished(harness: Harness) -> None:
+    sandbox = await harness.sandbox()
+    made = [await harness.runtime.create_container(sandbox.id, harness.spec(attempt=number)) for number in range(8)]
+    for turns, container in enumerate(made, 1):
+        removal = asyncio.ensure_future(harness.runtime.remove_container(container))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        removal.cancel()
+        await asyncio.wait([removal])
+    folders = [harness.directory / "state" / "containers" / container for container in made]
+    async with asyncio.timeout(TIMEOUT):
+        while any(folder.exists() for folder in folders):
+            await harness.runtime.list_containers()
+    await harness.runtime.remove_sandbox(sandbox.id)
+
+
 async def test_a_full_disk_for_logs_and_state(harness: Harness) -> None:
     container = await harness.run(("sh", "-c", "while echo x; do sleep 0.01; done"), log_path=Path("/dev/full"))
     assert (await harness.output(container, "true"))[0] == 0
