@@ -170,9 +170,10 @@ def _never_seen(given: StatusInput, container: Container, old: Entry | None) -> 
     entry["state"] = {"waiting": {"reason": waiting}}
     if container.role is Role.INIT and has_initialized(given.pod, given.seen):
         entry["state"] = {"terminated": {"reason": "Completed", "message": _PASSED, "exitCode": 0}}
-    elif old is not None and (old.get("state") or {}).get("running") is not None and not entry["lastState"]:
+    elif old is not None and (old.get("state") or {}).get("running") is not None:
         ended = {"reason": "ContainerStatusUnknown", "message": _LOST, "exitCode": 137}
-        entry["lastState"] = {"terminated": ended}
+        entry["lastState"] = entry["lastState"] or {"terminated": ended}
+        # Counted whatever it had been through before: an entry without a container tells the attempt to come.
         entry["restartCount"] += 0 if is_deleting(given.pod) else 1
     return entry
 

@@ -28,7 +28,7 @@ from agent.pods.rotation import LogRotation
 from agent.pods.runtime_view import RuntimeView
 from agent.pods.services import NodeSettings, PodServices
 from agent.pods.sources import EnvironmentSource
-from agent.pods.specs import pod_paths
+from agent.pods.specs import pod_paths, uid_of_logs
 from agent.pods.static import StaticPodSource
 from agent.pods.status import Outcome
 from agent.pods.status_manager import StatusManager
@@ -303,6 +303,9 @@ class PodManager:
         for path in await asyncio.to_thread(_directories, self._deps.node.state_dir / "pods"):
             if path.name not in self._workers:
                 await self._services.volumes.teardown(path.name)
+                await asyncio.to_thread(_remove, path)
+        for path in await asyncio.to_thread(_directories, self._deps.node.state_dir / "logs"):
+            if uid_of_logs(path) not in self._workers:
                 await asyncio.to_thread(_remove, path)
 
     async def _clear_orphan(self, uid: str) -> None:

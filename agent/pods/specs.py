@@ -41,6 +41,11 @@ def pod_paths(state_dir: Path, pod: Object) -> PodPaths:
     return PodPaths(root=state_dir / "pods" / uid_of(pod), logs=state_dir / "logs" / name)
 
 
+def uid_of_logs(directory: Path) -> str:
+    """The uid of the pod whose logs a directory holds. Names of pods and namespaces have no underscore."""
+    return directory.name.rpartition("_")[2]
+
+
 def sandbox_spec(pod: Object, *, hostname: str, resolv_conf: str, paths: PodPaths) -> SandboxSpec:
     """The pod's sandbox."""
     spec = spec_of(pod)

@@ -40,7 +40,7 @@ class Running:
 
     async def pod(self, **spec: Any) -> dict[str, Any]:
         await self.client.create(PODS, pod_manifest(spec), "default")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 pod = await self.client.get(PODS, "web", "default")
                 if phase(pod) == "Running":

@@ -48,7 +48,7 @@ def scripted(**scripts: Script) -> SimulatedRuntime:
     return SimulatedRuntime(clock=CLOCK, scripts=script)
 
 
-async def eventually(reached: Callable[[], bool], seconds: float = 5.0) -> None:
+async def eventually(reached: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while True:
             if reached():
@@ -241,8 +241,11 @@ async def test_a_restarted_agent_adopts_its_pods_and_clears_what_nobody_wants(cl
         network = node.network
     assert {status.state for status in await runtime.list_containers()} == {ContainerState.RUNNING}
     await client.delete(PODS, "goes", "default", grace_seconds=0)
+    forgotten = tmp_path / "node" / "logs" / "default_went_0b1c2d3e"
+    forgotten.mkdir()
     async with running_node(client, runtime, tmp_path / "node", clock=CLOCK, network=network) as node:
         await node.until_gone(name="goes")
+        await eventually(lambda: not forgotten.exists())
         await eventually(lambda: len(network.attached) == 1)
         await node.create({}, name="new")
         await node.until(lambda pod: phase(pod) == "Running", name="new")
@@ -373,7 +376,7 @@ async def _images(runtime: SimulatedRuntime) -> list[str]:
     return [one.image for one in await runtime.list_containers() if one.state is ContainerState.RUNNING]
 
 
-async def eventually_async(read: Any, wanted: object, seconds: float = 5.0) -> None:
+async def eventually_async(read: Any, wanted: object, seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while True:
             if await read() == wanted:
@@ -382,7 +385,7 @@ async def eventually_async(read: Any, wanted: object, seconds: float = 5.0) -> N
 
 
 async def appears(node: PodNode, name: str, *, other_than: str = "") -> Object:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             try:
                 pod = await node.get(name)

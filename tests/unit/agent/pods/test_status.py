@@ -125,6 +125,15 @@ def test_a_container_that_vanished_is_told_as_lost() -> None:
     assert entry["restartCount"] == 3
 
 
+def test_a_container_that_vanished_is_counted_whatever_it_had_been_through() -> None:
+    ended = {"terminated": {"reason": "Error", "exitCode": 1}}
+    lost = {"name": "app", "state": {"running": {}}, "restartCount": 2, "lastState": ended}
+    (entry,) = status_of(make_pod(), seen(box()), previous={"containerStatuses": [lost]})["containerStatuses"]
+    assert (entry["lastState"], entry["restartCount"]) == (ended, 3)
+    (again,) = status_of(make_pod(), seen(box()), previous={"containerStatuses": [entry]})["containerStatuses"]
+    assert again["restartCount"] == 3
+
+
 def test_containers_wait_with_the_word_for_their_pod() -> None:
     plain = status_of(make_pod())["containerStatuses"][0]["state"]["waiting"]["reason"]
     initializing = status_of(make_pod(init=("i",)))["containerStatuses"][0]["state"]["waiting"]["reason"]
