@@ -61,7 +61,12 @@ def test_a_balancer_has_an_address_and_is_published_on_this_machine(services: Mi
         return str(notes.get("minik.io/published", ""))
 
     place = eventually(published, what="the annotation").partition("=")[2]
-    ingress = services.get("service", name)["status"]["loadBalancer"]["ingress"]
+
+    def given() -> list[dict[str, Any]]:
+        balancer = services.get("service", name)["status"].get("loadBalancer") or {}
+        return list(balancer.get("ingress") or ())
+
+    ingress = eventually(given, what="the address")
     assert ingress[0]["ip"].startswith("192.168.231.")
     eventually(lambda: fetch(f"http://{place}/hostname"), what="the balancer to answer")
     assert {fetch(f"http://{place}/hostname") for _ in range(40)} == set(pods(services))
