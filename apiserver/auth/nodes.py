@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from apiserver.auth.access import Access, Decision
-from apiserver.auth.defaults import NODE_RULES
+from apiserver.auth.defaults import rules_of
 from apiserver.auth.identity import Identity, node_name
 from apiserver.auth.rules import allows
 from apiserver.store.objects import StoredObject
@@ -34,6 +34,7 @@ class NodeAuthorizer:
     def __init__(self, store: Store) -> None:
         self._pods = store.collection(PODS)
         self._claims = store.collection(PERSISTENTVOLUMECLAIMS)
+        self._rules = rules_of("system:node")
         self._references: dict[str, tuple[int, frozenset[Reference]]] = {}
         self._special: Mapping[tuple[str, str], Callable[[str, Access], Decision]] = {
             ("", "secrets"): self._reads_referenced,
@@ -57,7 +58,7 @@ class NodeAuthorizer:
         special = self._special.get((access.group, access.resource)) if not access.path else None
         if special is not None:
             return special(node, access)
-        return Decision(any(allows(rule, access) for rule in NODE_RULES))
+        return Decision(any(allows(rule, access) for rule in self._rules))
 
     def _reads_referenced(self, node: str, access: Access) -> Decision:
         if access.verb not in _READ:

@@ -8,11 +8,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from minikube_py.config.parts import ApiAccess
 
 #: A bearer token that may change while the program runs; None sends no header.
 TokenSource = Callable[[], str | None]
+
+
+class Credential(Protocol):
+    """A bearer token that has to be asked for."""
+
+    async def token(self) -> str:
+        """The token to send. Raises StatusError, ConnectionFailed where none is to be had."""
+        ...
+
+    def refused(self, token: str) -> None:
+        """The server answered 401 to ``token``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

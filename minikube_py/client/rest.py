@@ -17,7 +17,7 @@ from minikube_py.api.meta import name_of, namespace_of
 from minikube_py.api.patch import PatchKind as PatchKind
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
-from minikube_py.client.access import Access, TokenSource, access_from_config
+from minikube_py.client.access import Access, Credential, TokenSource, access_from_config
 from minikube_py.client.errors import ConnectionFailed
 from minikube_py.client.transport import BROKEN, Transport
 from minikube_py.client.watch import WatchDecoder, WatchEvent
@@ -57,10 +57,11 @@ class Client:
         token: str | TokenSource | None = None,
         user_agent: str = "minik",
         clock: Clock | None = None,
+        transport: Transport | None = None,
     ) -> None:
         source = token if callable(token) or token is None else (lambda: token)
         self._clock = clock or SystemClock()
-        self._transport = Transport(Access(server, ssl, source), user_agent=user_agent, clock=self._clock)
+        self._transport = transport or Transport(Access(server, ssl, source), user_agent=user_agent, clock=self._clock)
 
     @classmethod
     def from_access(
@@ -69,6 +70,14 @@ class Client:
         """The client of a part (its configured access) or of a person (a kubeconfig's)."""
         known = access if isinstance(access, Access) else access_from_config(access)
         return cls(known.server, ssl=known.tls, token=known.token, user_agent=user_agent, clock=clock)
+
+    def acting_as(self, credential: Credential, access: Access, *, user_agent: str) -> Client:
+        """A client with a credential of its own in this one's pool of connections; it ends with this one.
+
+        ``access`` should hold no client certificate: that would speak louder than a token.
+        """
+        transport = self._transport.acting_as(credential, access, user_agent=user_agent)
+        return Client(self.server, clock=self._clock, transport=transport)
 
     async def __aenter__(self) -> Client:
         return self

@@ -26,7 +26,7 @@ from minikube_py.api.errors import (
     Unauthorized,
     from_status,
 )
-from minikube_py.client.access import Access
+from minikube_py.client.access import Access, Credential, TokenSource
 from minikube_py.client.errors import ConnectionFailed
 
 CONNECT_SECONDS = 10.0
@@ -49,22 +49,71 @@ _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS
 BROKEN = (aiohttp.ClientError, OSError)
 
 
-class Transport:
-    """The connections to one server, opened as they are needed. Raises ConnectionFailed and StatusErrors."""
+class Connections:
+    """A pool of connections, which several identities may share."""
 
-    def __init__(self, access: Access, *, user_agent: str, clock: Clock) -> None:
-        self.server = access.server.rstrip("/")
-        self._tls: ssl.SSLContext | bool = access.tls or True
-        self._token = access.token
-        self._user_agent = user_agent
-        self._clock = clock
+    def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+
+    def session(self) -> aiohttp.ClientSession:
+        """The pool, opened when it is first needed."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=75.0)
+            self._session = aiohttp.ClientSession(
+                connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._session
 
     async def close(self) -> None:
         """Close every connection; streams in progress break off."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+class StaticCredential:
+    """A token that somebody else cares for, or none (``Credential``)."""
+
+    def __init__(self, source: TokenSource | None) -> None:
+        self._source = source
+
+    async def token(self) -> str:
+        """See ``Credential``."""
+        return (self._source() if self._source is not None else None) or ""
+
+    def refused(self, token: str) -> None:
+        """See ``Credential``: nothing can be done about it."""
+        del token
+
+
+class Transport:
+    """The connections to one server, opened as they are needed. Raises ConnectionFailed and StatusErrors."""
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        user_agent: str,
+        clock: Clock,
+        credential: Credential | None = None,
+        connections: Connections | None = None,
+    ) -> None:
+        self.server = access.server.rstrip("/")
+        self._tls: ssl.SSLContext | bool = access.tls or True
+        self._credential = credential or StaticCredential(access.token)
+        self._user_agent = user_agent
+        self._clock = clock
+        self._connections = connections or Connections()
+
+    def acting_as(self, credential: Credential, access: Access, *, user_agent: str) -> Transport:
+        """The same pool of connections for somebody with a credential of their own."""
+        return Transport(
+            access, user_agent=user_agent, clock=self._clock, credential=credential, connections=self._connections
+        )
+
+    async def close(self) -> None:
+        """Close every connection, for all who share them; streams in progress break off."""
+        await self._connections.close()
 
     async def request(
         self,
@@ -77,7 +126,7 @@ class Transport:
         """The whole answer to a request. Follows "come back later" (429, 503 with Retry-After) a few times."""
         retries = 0
         while True:
-            response = await self._send(method, path, query, body, content_type, _REQUEST_TIMEOUT)
+            response = await self._send_as_known(method, path, query, body, content_type)
             answer = await self._read(response, method, path)
             if response.status < 400:
                 return answer
@@ -89,7 +138,9 @@ class Transport:
 
     async def stream(self, path: str, query: Mapping[str, str] | None = None) -> aiohttp.ClientResponse:
         """A GET whose body the caller reads as it comes, and closes."""
-        response = await self._send("GET", path, query, None, "", _STREAM_TIMEOUT)
+        response = await self._send(
+            "GET", path, query, None, "", _STREAM_TIMEOUT, await self._current_token("GET", path)
+        )
         if response.status >= 400:
             raise error_of(response.status, await self._read(response, "GET", path))
         _keep_alive(response)
@@ -99,6 +150,20 @@ class Transport:
         """How a broken connection is told to the caller."""
         return ConnectionFailed(f"{self.server}: {what}: {str(error) or type(error).__name__}")
 
+    async def _send_as_known(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: bytes | None, content_type: str
+    ) -> aiohttp.ClientResponse:
+        """Send; once more where the server does not know the token, but a new one can be had."""
+        token = await self._current_token(method, path)
+        response = await self._send(method, path, query, body, content_type, _REQUEST_TIMEOUT, token)
+        if response.status == Unauthorized.code and token:
+            self._credential.refused(token)
+            renewed = await self._current_token(method, path)
+            if renewed != token:
+                response.release()
+                return await self._send(method, path, query, body, content_type, _REQUEST_TIMEOUT, renewed)
+        return response
+
     async def _send(
         self,
         method: str,
@@ -107,12 +172,13 @@ class Transport:
         body: bytes | None,
         content_type: str,
         timeout: aiohttp.ClientTimeout,
+        token: str,
     ) -> aiohttp.ClientResponse:
         url = URL(f"{self.server}{path}{_query_text(query)}", encoded=True)
         try:
-            headers = self._headers(content_type if body is not None else "")
+            headers = self._headers(content_type if body is not None else "", token)
             async with asyncio.timeout(REQUEST_SECONDS):
-                return await self._connected().request(
+                return await self._connections.session().request(
                     method, url, headers=headers, data=body, timeout=timeout, ssl=self._tls
                 )
         except BROKEN as error:
@@ -126,19 +192,16 @@ class Transport:
         finally:
             response.release()
 
-    def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=75.0)
-            self._session = aiohttp.ClientSession(
-                connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-            )
-        return self._session
+    async def _current_token(self, method: str, path: str) -> str:
+        try:
+            return await self._credential.token()
+        except OSError as error:
+            raise self.broken(f"{method} {path}", error) from error
 
-    def _headers(self, content_type: str) -> dict[str, str]:
+    def _headers(self, content_type: str, token: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": self._user_agent}
         if content_type:
             headers["Content-Type"] = content_type
-        token = self._token() if self._token is not None else None
         if token:
             headers["Authorization"] = f"Bearer {token}"
         return headers

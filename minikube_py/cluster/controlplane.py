@@ -17,6 +17,7 @@ import uvloop
 
 from minikube_py.aio.clock import Clock, SystemClock
 from minikube_py.aio.tasks import TaskSet
+from minikube_py.client.accounts import AccountClients
 from minikube_py.client.events import EventRecorder
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
@@ -61,8 +62,9 @@ class ControlPlane:
             informers = InformerSet(client, tasks, clock)
             recorder = EventRecorder(binder, SCHEDULER, clock=clock)
             stack.push_async_callback(recorder.close)
+            accounts = AccountClients(client, config.api, clock=clock)
             manager = ControllerManager(
-                client=client,
+                client_of=accounts.of,
                 informers=informers,
                 clock=clock,
                 ca_bundle=config.service_account_ca.read_text(),
@@ -74,7 +76,7 @@ class ControlPlane:
             if host_sockets is not None:
                 stack.callback(host_sockets.close)
             cloud = CloudProvider(
-                client=client,
+                client=accounts.of("service-controller"),
                 informers=informers,
                 cidrs=config.network.load_balancer_cidrs,
                 inside=config.network.pod_cidrs,

@@ -28,6 +28,7 @@ class ClusterRoleAggregationController(Controller):
     """One key per aggregated role; any role's change concerns them all."""
 
     name = "clusterrole-aggregation-controller"
+    account = "clusterrole-aggregation-controller"
     workers = 1
 
     def __init__(self, context: Context) -> None:

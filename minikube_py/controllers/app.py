@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from minikube_py.aio.clock import Clock
 from minikube_py.client.events import EventRecorder
@@ -31,11 +32,13 @@ from minikube_py.controllers.nodes.lifecycle import NodeLifecycleController
 from minikube_py.controllers.nodes.podgc import PodGCController
 from minikube_py.controllers.quota.controller import ResourceQuotaController
 from minikube_py.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
+from minikube_py.controllers.servicecidrs.controller import ServiceCIDRController
+from minikube_py.controllers.servicecidrs.repair import ServiceAddressRepairController
 from minikube_py.controllers.statefulset.controller import StatefulSetController
 from minikube_py.controllers.writes import Writes
 
 #: Controllers that need nothing but the context.
-_PLAIN: Sequence[Callable[[Context], Controller]] = (
+_PLAIN: Sequence[type[Controller]] = (
     ServiceAccountController,
     DeploymentController,
     ReplicaSetController,
@@ -51,6 +54,8 @@ _PLAIN: Sequence[Callable[[Context], Controller]] = (
     EndpointSliceController,
     EndpointsController,
     EndpointSliceMirroringController,
+    ServiceCIDRController,
+    ServiceAddressRepairController,
     TaintEvictionController,
     PodGCController,
     NamespaceController,
@@ -62,13 +67,13 @@ class ControllerManager:
     """Starts and stops the controllers. ``informers`` may be shared with other parts of the process.
 
     ``ca_bundle`` is the PEM text that pods get to trust the API server by; ``node_grace_seconds`` is how long a node
-    may be silent.
+    may be silent; ``client_of`` gives the client that acts as a ServiceAccount of kube-system.
     """
 
     def __init__(
         self,
         *,
-        client: Client,
+        client_of: Callable[[str], Client],
         informers: InformerSet,
         clock: Clock,
         ca_bundle: str,
@@ -76,15 +81,15 @@ class ControllerManager:
         network: Network,
     ) -> None:
         self._informers = informers
-        self._recorders: dict[str, EventRecorder] = {}
-        self._client = client
+        self._recorders: dict[tuple[str, str], EventRecorder] = {}
+        self._client_of = client_of
         self._clock = clock
-        context = Context(client, informers, Writes(client, informers), self._recorder, clock)
+        self._writes = Writes(client_of(RootCAController.account), informers)
         self._controllers = [
-            RootCAController(context, bundle=ca_bundle),
-            NodeLifecycleController(context, grace_seconds=node_grace_seconds),
-            ClusterDNSController(context, network=network),
-            *(make(context) for make in _PLAIN),
+            RootCAController(self._context(RootCAController), bundle=ca_bundle),
+            NodeLifecycleController(self._context(NodeLifecycleController), grace_seconds=node_grace_seconds),
+            ClusterDNSController(self._context(ClusterDNSController), network=network),
+            *(make(self._context(make)) for make in _PLAIN),
         ]
 
     async def start(self) -> None:
@@ -103,7 +108,15 @@ class ControllerManager:
         """How many keys wait in each controller's queue."""
         return {type(controller).__name__: len(controller.queue) for controller in self._controllers}
 
-    def _recorder(self, component: str) -> EventRecorder:
-        if component not in self._recorders:
-            self._recorders[component] = EventRecorder(self._client, component, clock=self._clock)
-        return self._recorders[component]
+    def _context(self, controller: type[Controller]) -> Context:
+        """What a controller works with: its own identity, and the caches of all."""
+        account = controller.account
+        client = self._client_of(account)
+        recorder = partial(self._recorder, account)
+        return Context(client, self._informers, self._writes.acting_as(client), recorder, self._clock)
+
+    def _recorder(self, account: str, component: str) -> EventRecorder:
+        key = (account, component)
+        if key not in self._recorders:
+            self._recorders[key] = EventRecorder(self._client_of(account), component, clock=self._clock)
+        return self._recorders[key]

@@ -68,6 +68,7 @@ class ClusterDNSController(Controller):
     """Keeps the Service and its slices as they should be; the one key is the Service's."""
 
     name = "clusterdns-controller"
+    account = "cluster-dns-controller"
     workers = 1
 
     def __init__(self, context: Context, *, network: Network) -> None:

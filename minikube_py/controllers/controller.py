@@ -35,6 +35,8 @@ class Controller(ABC):
 
     #: The component named in events, as upstream names it.
     name: ClassVar[str]
+    #: The ServiceAccount of kube-system that it acts as; ``system:controller:<account>`` is its role.
+    account: ClassVar[str]
     #: How many keys are worked on at once.
     workers: ClassVar[int] = 5
 

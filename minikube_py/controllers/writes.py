@@ -39,6 +39,14 @@ class Writes:
         self._echoes: dict[Resource, _Echo] = {}
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
+    def acting_as(self, client: Client) -> Writes:
+        """The same caches and limits for writes under another identity."""
+        if client is self._client:
+            return self
+        other = Writes(client, self._informers)
+        other._echoes, other._gate = self._echoes, self._gate
+        return other
+
     def follow(self, resource: Resource) -> Informer:
         """The resource's informer; from now on writes to the resource wait for it."""
         if resource not in self._echoes:

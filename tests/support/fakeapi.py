@@ -186,7 +186,7 @@ class FakeAPI:
                 "the object has been modified; please apply your changes to the latest version and try again"
             )
         if subresource == "status":
-            body = {**known, "status": body.get("status")}
+            body = {**known, "metadata": body.get("metadata") or {}, "status": body.get("status")}
         same = {**body, "metadata": {**body["metadata"], "resourceVersion": known["metadata"]["resourceVersion"]}}
         return known if same == known else self._commit(resource, "MODIFIED", same)
 

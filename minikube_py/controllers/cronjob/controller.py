@@ -19,6 +19,7 @@ class CronJobController(Controller):
     """One key per CronJob; a timer per key, none where nothing is scheduled."""
 
     name = "cronjob-controller"
+    account = "cronjob-controller"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

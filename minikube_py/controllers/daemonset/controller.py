@@ -21,6 +21,7 @@ class DaemonSetController(Controller):
     """One key per DaemonSet."""
 
     name = "daemonset-controller"
+    account = "daemon-set-controller"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

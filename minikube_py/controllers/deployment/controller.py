@@ -24,6 +24,7 @@ class DeploymentController(Controller):
     """``reconcile`` takes one step; the events it causes bring the next."""
 
     name = "deployment-controller"
+    account = "deployment-controller"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -27,6 +27,7 @@ class DisruptionController(Controller):
     """One key per PodDisruptionBudget."""
 
     name = "controllermanager"
+    account = "disruption-controller"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

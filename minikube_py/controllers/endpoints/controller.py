@@ -18,6 +18,7 @@ class EndpointsController(Controller):
     """One key per Service."""
 
     name = "endpoint-controller"
+    account = "endpoint-controller"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

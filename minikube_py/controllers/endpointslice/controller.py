@@ -55,6 +55,7 @@ class EndpointSliceController(Controller):
     """One key per Service."""
 
     name = "endpoint-slice-controller"
+    account = "endpointslice-controller"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -41,6 +41,7 @@ class EndpointSliceMirroringController(Controller):
     """One key per Endpoints object."""
 
     name = "endpoint-slice-mirroring-controller"
+    account = "endpointslicemirroring-controller"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -48,6 +48,7 @@ class GarbageCollector(Controller):
     by a live look at the object and at owners that the graph does not know."""
 
     name = "garbage-collector-controller"
+    account = "generic-garbage-collector"
     workers = 20
 
     def __init__(self, context: Context, *, resources: Iterable[Resource] | None = None) -> None:

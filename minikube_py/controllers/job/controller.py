@@ -54,6 +54,7 @@ class JobController(Controller):
     """One key per Job."""
 
     name = "job-controller"
+    account = "job-controller"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -27,6 +27,7 @@ class TTLAfterFinishedController(Controller):
     """One key per Job."""
 
     name = "ttl-after-finished-controller"
+    account = "ttl-after-finished-controller"
     workers = 2
 
     def __init__(self, context: Context) -> None:

@@ -23,6 +23,7 @@ class ServiceAccountController(Controller):
     """One key per namespace: its default account is made, and made again when somebody deletes it."""
 
     name = "serviceaccount-controller"
+    account = "service-account-controller"
     workers = 1
 
     def __init__(self, context: Context) -> None:
@@ -46,6 +47,7 @@ class RootCAController(Controller):
     """One key per namespace: its pods find the API server's CA in a ConfigMap that is kept as it should be."""
 
     name = "root-ca-certificate-publisher"
+    account = "root-ca-cert-publisher"
     workers = 1
 
     def __init__(self, context: Context, *, bundle: str) -> None:

@@ -34,6 +34,7 @@ class NamespaceController(Controller):
     """One key per namespace; those that are not being deleted are left alone."""
 
     name = "namespace-controller"
+    account = "namespace-controller"
 
     def __init__(self, context: Context, *, resources: Iterable[Resource] | None = None) -> None:
         super().__init__(context)

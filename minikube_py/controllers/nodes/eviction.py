@@ -44,6 +44,7 @@ class TaintEvictionController(Controller):
     """One key per pod that may have to leave."""
 
     name = "taint-eviction-controller"
+    account = "node-controller"
     workers = 8
 
     def __init__(self, context: Context) -> None:

@@ -28,6 +28,7 @@ class NodeLifecycleController(Controller):
     """One key per node."""
 
     name = "node-controller"
+    account = "node-controller"
 
     def __init__(self, context: Context, *, grace_seconds: float) -> None:
         super().__init__(context)

@@ -26,6 +26,7 @@ class PodGCController(Controller):
     """One key per pod that may be a leftover."""
 
     name = "pod-garbage-collector"
+    account = "pod-garbage-collector"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -79,11 +80,10 @@ class PodGCController(Controller):
                 "message": f"PodGC: {why}",
                 "lastTransitionTime": format_time(self.clock.now()),
             }
-            changed = status | {
-                "phase": "Failed",
-                "conditions": with_condition(status.get("conditions"), condition),
-            }
-            pod = await self.writes.update_status(PODS, pod, changed)
+            failed = {"phase": "Failed", "conditions": with_condition(status.get("conditions"), condition)}
+            meta = metadata(pod)
+            known = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+            pod = await self.writes.patch(PODS, pod, {"metadata": known, "status": failed}, subresource="status")
         await self.writes.delete(PODS, pod, grace_seconds=0)
 
     def _on_pod(self, old: Object | None, new: Object | None) -> None:

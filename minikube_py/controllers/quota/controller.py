@@ -41,6 +41,7 @@ class ResourceQuotaController(Controller):
     """One key per ResourceQuota; nothing is counted in namespaces without one."""
 
     name = "resourcequota-controller"
+    account = "resourcequota-controller"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -20,6 +20,7 @@ class ReplicaSetController(Controller):
     """One reconciler for both kinds; they differ in their group and in how they write selectors."""
 
     name = "replicaset-controller"
+    account = "replicaset-controller"
     resource: Resource = REPLICASETS
 
     def __init__(self, context: Context) -> None:
@@ -98,6 +99,7 @@ class ReplicationControllerController(ReplicaSetController):
     """The same for ReplicationControllers."""
 
     name = "replication-controller"
+    account = "replication-controller"
     resource = REPLICATIONCONTROLLERS
 
     def selector_of(self, owner: Object) -> LabelSelector:

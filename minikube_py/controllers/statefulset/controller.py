@@ -20,6 +20,7 @@ class StatefulSetController(Controller):
     """One key per StatefulSet."""
 
     name = "statefulset-controller"
+    account = "statefulset-controller"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -50,7 +50,7 @@ def pod(name: str, node: str = "", **spec: Any) -> dict[str, Any]:
         ("system:kube-scheduler", (), "GET", "/api/v1/secrets", False),
         ("system:kube-scheduler", (), "DELETE", "/api/v1/nodes/x", False),
         ("system:kube-controller-manager", (), "GET", "/apis/apps/v1/deployments", True),
-        ("system:kube-controller-manager", (), "DELETE", f"{DEFAULT}/configmaps/x", True),
+        ("system:kube-controller-manager", (), "DELETE", f"{DEFAULT}/configmaps/x", False),
         ("system:node:n1", ("system:nodes",), "GET", "/api/v1/pods", False),
         ("system:node:n1", ("system:nodes",), "GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1", True),
         ("system:node:n1", ("system:nodes",), "GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn2", False),
@@ -193,3 +193,38 @@ async def test_metrics_count_what_was_asked(server: Server) -> None:
     line = 'apiserver_request_total{verb="LIST",group="",resource="pods",subresource="",code="200"} 1'
     assert line in text.splitlines()
     assert 'apiserver_storage_objects{resource="namespaces"} 4' in text
+
+
+#: account of kube-system -> what it may do, what it may not: "verb [group:]resource[/subresource]"
+CONTROLLERS = {
+    "replicaset-controller": (
+        ["create pods", "delete pods", "update apps:replicasets/status", "patch events"],
+        ["update pods", "create secrets", "delete apps:replicasets", "get secrets", "update apps:deployments/status"],
+    ),
+    "deployment-controller": (["create apps:replicasets", "update apps:deployments/status"], ["delete pods"]),
+    "endpointslice-controller": (["create discovery.k8s.io:endpointslices"], ["create endpoints", "patch services"]),
+    "service-controller": (["patch services/status"], ["patch services", "delete services"]),
+    "pod-garbage-collector": (["delete pods", "patch pods/status"], ["update pods/status", "create events"]),
+    "generic-garbage-collector": (
+        ["delete secrets", "patch apps:replicasets"],
+        ["create pods", "deletecollection pods"],
+    ),
+    "namespace-controller": (["deletecollection secrets", "update namespaces/finalize"], ["create pods"]),
+    "root-ca-cert-publisher": (["create configmaps"], ["delete configmaps", "list secrets"]),
+    "cluster-dns-controller": (["patch services"], ["delete services", "list secrets"]),
+    "default": ([], ["list pods", "create pods", "get secrets"]),
+}
+
+
+@pytest.mark.parametrize("account", CONTROLLERS)
+async def test_controllers_may_do_their_own_work_and_nothing_else(server: Server, account: str) -> None:
+    for allowed, accesses in zip((True, False), CONTROLLERS[account], strict=True):
+        for access in accesses:
+            verb, path = access.split()
+            group, _, resource = path.rpartition(":")
+            plural, _, subresource = resource.partition("/")
+            asked = {"verb": verb, "group": group, "resource": plural, "subresource": subresource,
+                     "namespace": "kube-system"}  # fmt: skip
+            body = {"spec": {"user": f"system:serviceaccount:kube-system:{account}", "resourceAttributes": asked}}
+            reply = await server.admin("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body)
+            assert reply.body["status"]["allowed"] is allowed, access

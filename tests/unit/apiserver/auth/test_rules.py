@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apiserver.auth.access import Access
-from apiserver.auth.defaults import default_objects, parse_rules
+from apiserver.auth.defaults import default_objects, parse_rule
 from apiserver.auth.rules import allows, describe, uncovered
 
 PODS = {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods", "*/status"]}
@@ -50,7 +50,8 @@ def test_cover_is_found_permission_by_permission() -> None:
 
 
 def test_the_table_of_rules_reads_as_it_looks() -> None:
-    assert parse_rules('get list | "" apps | pods | a b\nget | /api /apis/*\n* | /*') == [
+    lines = ('get list | "" apps | pods | a b', "get | /api /apis/*", "* | *")
+    assert [parse_rule(line) for line in lines] == [
         {"verbs": ["get", "list"], "apiGroups": ["", "apps"], "resources": ["pods"], "resourceNames": ["a", "b"]},
         {"verbs": ["get"], "nonResourceURLs": ["/api", "/apis/*"]},
         {"verbs": ["*"], "nonResourceURLs": ["*"]},
