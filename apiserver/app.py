@@ -64,7 +64,7 @@ class APIServer:
         assembly = self._assembly = assemble(self.config, store=self._store, clock=self._clock)
         self._store.recover()
         assembly.boot.run(self._clock.now())
-        self._http = HTTPServer(assembly.api.handle)
+        self._http = HTTPServer(assembly.api.handle, seal=assembly.messages.seal)
         context = tls_context(self.config)
         loop = asyncio.get_running_loop()
         for listener in listening_sockets(self.config):

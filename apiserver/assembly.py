@@ -29,6 +29,7 @@ from apiserver.routes.subresources.eviction import Evictor
 from apiserver.routes.subresources.routes import Subresources
 from apiserver.routes.writing import Writer
 from apiserver.schema.discovery import Discovery
+from apiserver.schema.messages import Messages
 from apiserver.schema.openapi import OpenAPI
 from apiserver.schema.schema import Schema
 from apiserver.serviceaddresses import ServiceAddresses
@@ -47,13 +48,15 @@ class Assembly:
     catalog: Catalog
     writer: Writer
     streaming: Streaming
+    messages: Messages
 
 
 def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly:
     """Put everything together. Raises OSError, ValueError where a file of the configuration cannot be used."""
     schema, table = Schema.load(), ResourceTable()
     deps = Dependencies.from_network(config.network)
-    catalog = Catalog(table, store=store, deps=deps, now=clock.now)
+    messages = Messages(schema.model)
+    catalog = Catalog(table, store=store, deps=deps, now=clock.now, messages=messages)
     reader = StoreReader(store)
     security = _security(config, store, reader, clock)
     tracker = FieldTracker(schema)
@@ -93,7 +96,7 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         resources=dispatcher.serve,
         metrics=Metrics(store, table),
     )
-    return Assembly(api, boot, catalog, writer, streaming)
+    return Assembly(api, boot, catalog, writer, streaming, messages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from apiserver.registry.catalog import Dependencies, strategy_for
 from apiserver.registry.strategy import Strategy
 from apiserver.routes.conversion import conversion_of
 from apiserver.routes.served import Served
+from apiserver.schema.messages import Messages
 from apiserver.store.objects import StoredObject
 from apiserver.store.store import Store
 from minikube_py.api.resources import Resource, ResourceTable
@@ -18,8 +19,17 @@ from minikube_py.api.types import Object
 class Catalog:
     """Served resources by group, version and plural. Versions of one kind share a collection and a strategy."""
 
-    def __init__(self, table: ResourceTable, *, store: Store, deps: Dependencies, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        table: ResourceTable,
+        *,
+        store: Store,
+        deps: Dependencies,
+        now: Callable[[], datetime],
+        messages: Messages,
+    ) -> None:
         self.table = table
+        self._messages = messages
         self._store = store
         self._deps = deps
         self._now = now
@@ -36,7 +46,7 @@ class Catalog:
         strategy = self._strategies.get(key)
         if strategy is None:
             strategy = self._strategies[key] = strategy_for(storage, self._deps)
-        return Served(resource, self._store.collection(storage), strategy, self._now, conversion)
+        return Served(resource, self._store.collection(storage), strategy, self._now, self._messages, conversion)
 
     def find(self, group: str, version: str, plural: str) -> Served | None:
         """The served resource under this path, None for one that is not stored or not there."""

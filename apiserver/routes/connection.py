@@ -19,13 +19,21 @@ LARGEST_BODY = 3 * 1024 * 1024
 IDLE_SECONDS = 300.0
 
 
+#: The protobuf form of an answer that is given in JSON, None where it has none.
+Seal = Callable[[bytes], bytes | None]
+
+
 class Connection(RequestHandler):
-    """One client connection. ``identity`` belongs to whoever authenticates; ``tunnel`` takes all further bytes."""
+    """One client connection. ``identity`` belongs to whoever authenticates; ``tunnel`` takes all further bytes.
 
-    __slots__ = ("identity", "tunnel")
+    ``seal`` gives the protobuf form of an answer in JSON.
+    """
 
-    def __init__(self, manager: Any, **kwargs: Any) -> None:
+    __slots__ = ("identity", "seal", "tunnel")
+
+    def __init__(self, manager: Any, *, seal: Seal, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
+        self.seal = seal
         self.identity: object | None = None
         self.tunnel: Callable[[bytes], None] | None = None
 
@@ -53,11 +61,13 @@ class Connection(RequestHandler):
 class HTTPServer(web.Server):
     """A protocol factory for ``loop.create_server``. Handlers are cancelled when their client goes away."""
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], *, seal: Seal) -> None:
         super().__init__(handler, handler_cancellation=True, request_factory=self._limited_request)
+        self._seal = seal
 
     def __call__(self) -> Connection:
-        return Connection(self, loop=self._loop, access_log=None, lingering_time=0.0, keepalive_timeout=IDLE_SECONDS)
+        settings: dict[str, Any] = {"access_log": None, "lingering_time": 0.0, "keepalive_timeout": IDLE_SECONDS}
+        return Connection(self, seal=self._seal, loop=self._loop, **settings)
 
     def _limited_request(
         self, message: Any, payload: Any, protocol: Any, writer: Any, task: asyncio.Task[None]

@@ -29,16 +29,21 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 class WireForm(Protocol):
     """One way to show the objects of one resource."""
 
+    @property
+    def stream_type(self) -> bytes:
+        """The content type of a watch."""
+        ...
+
+    def frame(self, kind: str, body: bytes) -> bytes:
+        """A watch event around an object that is given in JSON."""
+        ...
+
     def object(self, stored: StoredObject) -> bytes:
         """An object on its own."""
         ...
 
     def item(self, stored: StoredObject) -> bytes:
         """An object within a list."""
-        ...
-
-    def list_head(self, metadata: bytes) -> bytes:
-        """A list up to its first item. ``metadata`` is the encoded list metadata; ``]}`` ends the list."""
         ...
 
     def event(self, kind: EventType, stored: StoredObject) -> bytes:
@@ -52,6 +57,27 @@ class WireForm(Protocol):
     def opening(self, events: bytes) -> bytes:
         """The first events of a watch, which may have to say more than those that follow."""
         ...
+
+
+class JSONForm(WireForm, Protocol):
+    """A form in JSON: lists are spliced from items."""
+
+    def list_head(self, metadata: bytes) -> bytes:
+        """A list up to its first item. ``metadata`` is the encoded list metadata; ``]}`` ends the list."""
+        ...
+
+
+class _JSONStream:
+    """Watches in JSON, an event a line."""
+
+    __slots__ = ()
+
+    @property
+    def stream_type(self) -> bytes:
+        return b"application/json"
+
+    def frame(self, kind: str, body: bytes) -> bytes:
+        return encode_event(kind, body)
 
 
 def stored_view(stored: StoredObject) -> bytes:
@@ -77,7 +103,7 @@ def _bookmark_metadata(revision: int, initial_end: bool) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class PlainForm:
+class PlainForm(_JSONStream):
     """Whole objects. ``selects`` keeps forms of different versions of one kind apart."""
 
     resource: Resource
@@ -99,40 +125,67 @@ class PlainForm:
     def event(self, kind: EventType, stored: StoredObject) -> bytes:
         return encode_event(kind, self.object(stored))
 
+    @property
+    def kind(self) -> str:
+        return self.resource.kind
+
+    @property
+    def list_kind(self) -> str:
+        return self.resource.list_kind
+
+    @property
+    def api_version(self) -> str:
+        return self.resource.api_version
+
+    def bookmark_object(self, revision: int, *, initial_end: bool = False) -> bytes:
+        """What a BOOKMARK event carries: an object that says nothing but its revision."""
+        return self._prefix + orjson.dumps({"metadata": _bookmark_metadata(revision, initial_end)})[1:]
+
     def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
-        body = orjson.dumps({"metadata": _bookmark_metadata(revision, initial_end)})
-        return encode_event("BOOKMARK", self._prefix + body[1:])
+        return encode_event("BOOKMARK", self.bookmark_object(revision, initial_end=initial_end))
 
     def opening(self, events: bytes) -> bytes:
         return events
 
 
 @dataclass(frozen=True, slots=True)
-class PartialForm:
+class PartialForm(_JSONStream):
     """``meta.k8s.io`` PartialObjectMetadata: an object's metadata and nothing else."""
 
     resource: Resource
     version: str = "v1"
 
     @property
-    def _api_version(self) -> str:
+    def kind(self) -> str:
+        return "PartialObjectMetadata"
+
+    @property
+    def list_kind(self) -> str:
+        return "PartialObjectMetadataList"
+
+    @property
+    def api_version(self) -> str:
         return f"meta.k8s.io/{self.version}"
 
     def object(self, stored: StoredObject) -> bytes:
-        return partial_object(stored, self._api_version)
+        return partial_object(stored, self.api_version)
 
     def item(self, stored: StoredObject) -> bytes:
         return self.object(stored)
 
     def list_head(self, metadata: bytes) -> bytes:
-        return type_prefix("PartialObjectMetadataList", self._api_version) + b'"metadata":%b,"items":[' % metadata
+        return type_prefix(self.list_kind, self.api_version) + b'"metadata":%b,"items":[' % metadata
 
     def event(self, kind: EventType, stored: StoredObject) -> bytes:
         return encode_event(kind, self.object(stored))
 
-    def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
+    def bookmark_object(self, revision: int, *, initial_end: bool = False) -> bytes:
+        """What a BOOKMARK event carries: an object that says nothing but its revision."""
         body = orjson.dumps({"metadata": _bookmark_metadata(revision, initial_end)})
-        return encode_event("BOOKMARK", type_prefix("PartialObjectMetadata", self._api_version) + body[1:])
+        return type_prefix(self.kind, self.api_version) + body[1:]
+
+    def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
+        return encode_event("BOOKMARK", self.bookmark_object(revision, initial_end=initial_end))
 
     def opening(self, events: bytes) -> bytes:
         return events
@@ -144,7 +197,7 @@ def partial_object(stored: StoredObject, api_version: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class TableForm:
+class TableForm(_JSONStream):
     """``meta.k8s.io`` Table: the columns people see. ``include`` is the query's includeObject."""
 
     resource: Resource

@@ -1,4 +1,4 @@
-"""Which form of answer a client asks for: plain objects, Tables or metadata only, as JSON or YAML (RFC 9110)."""
+"""Which form of answer a client asks for: objects, Tables or metadata only; as JSON, YAML or protobuf (RFC 9110)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ NO_FORM = (
     "application/vnd.kubernetes.protobuf"
 )
 _JSON = ("application/json", "*/*", "application/*")
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 _YAML = ("application/yaml", "application/x-yaml")
 _SHAPES: dict[str, Shape] = {
     "Table": "table",
@@ -30,6 +31,7 @@ class Wanted(NamedTuple):
     shape: Shape = "plain"
     version: str = "v1"
     yaml: bool = False
+    protobuf: bool = False
 
 
 class Clause(NamedTuple):
@@ -69,14 +71,16 @@ def negotiate(header: str) -> Wanted:
 
 
 def _wanted(clause: Clause) -> Wanted | None:
-    if clause.media_type not in _JSON and clause.media_type not in _YAML:
+    if clause.media_type not in _JSON and clause.media_type not in _YAML and clause.media_type != PROTOBUF:
         return None
-    yaml = clause.media_type in _YAML
+    plain = Wanted(yaml=clause.media_type in _YAML, protobuf=clause.media_type == PROTOBUF)
     kind = clause.parameters.get("as")
     if kind is None:
-        return Wanted(yaml=yaml)
+        return plain
     version = clause.parameters.get("v", "")
     shape = _SHAPES.get(kind)
     if shape is None or clause.parameters.get("g") != "meta.k8s.io" or version not in _META_VERSIONS:
         return None
-    return Wanted(shape, version, yaml)
+    if shape == "table" and plain.protobuf:
+        return None  # Tables have no protobuf form
+    return plain._replace(shape=shape, version=version)

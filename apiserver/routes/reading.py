@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
@@ -12,11 +12,12 @@ from aiohttp import web
 
 from apiserver.refusals import not_found, too_new
 from apiserver.routes.continuation import decode_continue, encode_continue
-from apiserver.routes.forms import WireForm
+from apiserver.routes.forms import JSONForm, PartialForm, PlainForm, TableForm, WireForm
 from apiserver.routes.negotiation import Wanted, negotiate
 from apiserver.routes.options import ListOptions, parse_revision
+from apiserver.routes.protobufform import PROTOBUF_TYPE, ProtobufForm
 from apiserver.routes.request import RequestInfo
-from apiserver.routes.responses import Answer, ChunkedStream, Header, send
+from apiserver.routes.responses import JSON, Answer, ChunkedStream, Header, send
 from apiserver.routes.served import Served
 from apiserver.store.collection import Page
 from apiserver.store.selection import Selection
@@ -29,6 +30,8 @@ from minikube_py.api.types import Object
 LARGE = 128 * 1024
 #: What is written before other requests get their turn: about 2 ms of work.
 SLICE = 256 * 1024
+#: How many objects are turned into messages in one go: some milliseconds of work.
+MESSAGES_AT_ONCE = 50
 
 EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
@@ -133,23 +136,59 @@ async def send_list(
     request: web.BaseRequest, form: WireForm, page: Page, wanted: Wanted, headers: tuple[Header, ...] = ()
 ) -> web.StreamResponse:
     """Write a list: at once where it is small, otherwise slice by slice at the client's pace."""
+    if isinstance(form, ProtobufForm):
+        return await _send_messages(request, form, page, headers)
+    assert isinstance(form, PlainForm | PartialForm | TableForm)
     head = form.list_head(list_metadata(page))
     if wanted.yaml or sum(len(stored.data) for stored in page.items) <= LARGE:
         body = head + b",".join([form.item(stored) for stored in page.items]) + b"]}"
         answer = render(body, wanted)
         answer.headers = headers
         return await send(request, answer)
+    return await _stream(request, _slices(form, page, head), JSON, headers)
+
+
+async def _send_messages(
+    request: web.BaseRequest, form: ProtobufForm, page: Page, headers: tuple[Header, ...]
+) -> web.StreamResponse:
+    """The same in protobuf, where the whole has to be known before its first byte: others get their turn meanwhile."""
+    items: list[bytes] = []
+    for position, stored in enumerate(page.items):
+        items.append(form.item(stored))
+        if position % MESSAGES_AT_ONCE == MESSAGES_AT_ONCE - 1:
+            await asyncio.sleep(0)
+    size = sum(map(len, items))
+    pieces = form.list_pieces(list_metadata(page), items, size)
+    if size <= LARGE:
+        return await send(request, Answer(200, b"".join(pieces), PROTOBUF_TYPE, headers))
+    return await _stream(request, _gathered(pieces), PROTOBUF_TYPE, headers)
+
+
+async def _stream(
+    request: web.BaseRequest, pieces: Iterable[bytes], content_type: bytes, headers: tuple[Header, ...]
+) -> web.StreamResponse:
     compress = "gzip" in request.headers.get("Accept-Encoding", "")
     stream = ChunkedStream(request, compress=compress)
-    stream.start(headers=headers)
-    for piece in _slices(form, page, head):
+    stream.start(content_type, headers=headers)
+    for piece in pieces:
         stream.write(piece)
         await stream.drained()
         await asyncio.sleep(0)
     return await stream.finish()
 
 
-def _slices(form: WireForm, page: Page, head: bytes) -> Iterator[bytes]:
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    parts, size = [], 0
+    for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size >= SLICE:
+            yield b"".join(parts)
+            parts, size = [], 0
+    yield b"".join(parts)
+
+
+def _slices(form: JSONForm, page: Page, head: bytes) -> Iterator[bytes]:
     parts, size = [head], len(head)
     for position, stored in enumerate(page.items):
         encoded = form.item(stored)

@@ -136,7 +136,7 @@ class ResourceRoutes:
         selection = selection_of(served, info.namespace, options)
         wanted = negotiate(request.headers.get("Accept", ""))
         page = read_page(served, selection, options, self._store.revision)
-        form = served.form(wanted, info.parameter("includeObject", "Metadata"))
+        form = served.streamed_form(wanted, info.parameter("includeObject", "Metadata"))
         return await send_list(request, form, page, wanted, deprecation_headers(served.resource))
 
     async def _watch(self, request: web.BaseRequest, info: RequestInfo, served: Served) -> web.StreamResponse:
@@ -144,7 +144,8 @@ class ResourceRoutes:
         if info.path.split("/")[3:4] == ["watch"] and info.name:
             options = replace(options, field_selector=f"metadata.name={info.name}")
         selection = selection_of(served, info.namespace, options)
-        form = served.form(negotiate(request.headers.get("Accept", "")), info.parameter("includeObject", "Metadata"))
+        wanted = negotiate(request.headers.get("Accept", ""))
+        form = served.streamed_form(wanted, info.parameter("includeObject", "Metadata"))
         return await self._watches.serve(request, served.collection, selection, form, options)
 
     def write_request(
@@ -219,7 +220,7 @@ class ResourceRoutes:
         selected = list(read_page(served, selection, listing, self._store.revision).items)
         items = self._deleter.delete_collection(write, options, selected)
         wanted = negotiate(request.headers.get("Accept", ""))
-        return await send_list(request, served.form(wanted), Page(items, self._store.revision), wanted)
+        return await send_list(request, served.streamed_form(wanted), Page(items, self._store.revision), wanted)
 
 
 def _deleted_status(served: Served, stored: StoredObject) -> bytes:

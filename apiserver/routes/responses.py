@@ -11,6 +11,8 @@ from typing import cast
 from aiohttp import web
 
 from apiserver.routes.connection import Connection, connection_of
+from apiserver.routes.negotiation import PROTOBUF, negotiate
+from minikube_py.api.errors import NotAcceptable
 
 JSON = b"application/json"
 _PHRASES = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
@@ -70,7 +72,9 @@ def as_response(written: Written) -> web.StreamResponse:
 
 
 async def send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    """Write a whole answer."""
+    """Write a whole answer, in protobuf where the client would rather have that."""
+    if answer.content_type is JSON and PROTOBUF in request.headers.get("Accept", ""):
+        _seal(request, answer)
     transport, keep_alive = request.transport, request.keep_alive
     if transport is None:
         raise ConnectionResetError("the client went away")
@@ -83,6 +87,17 @@ async def send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     if connection.writing_paused:
         await connection.drained()
     return as_response(Written(keep_alive=keep_alive, status=answer.status))
+
+
+def _seal(request: web.BaseRequest, answer: Answer) -> None:
+    """Turn an object into its protobuf form, in place. What has none stays as it is."""
+    try:
+        wanted = negotiate(request.headers.get("Accept", ""))
+    except NotAcceptable:
+        return
+    sealed = connection_of(request).seal(answer.body) if wanted.protobuf else None
+    if sealed is not None:
+        answer.body, answer.content_type = sealed, PROTOBUF.encode()
 
 
 def chunk(data: bytes) -> bytes:

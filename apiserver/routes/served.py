@@ -15,6 +15,8 @@ import orjson
 from apiserver.registry.strategy import Strategy
 from apiserver.routes.forms import PartialForm, PlainForm, TableForm, WireForm, stored_view
 from apiserver.routes.negotiation import Wanted
+from apiserver.routes.protobufform import ProtobufForm
+from apiserver.schema.messages import Messages
 from apiserver.store.collection import Collection
 from apiserver.store.objects import StoredObject
 from minikube_py.api.resources import Resource
@@ -38,10 +40,16 @@ class Served:
     collection: Collection
     strategy: Strategy
     now: Callable[[], datetime]
+    messages: Messages
     conversion: Conversion | None = None
 
-    def form(self, wanted: Wanted, include: str = "Metadata") -> WireForm:
-        """The form a client asked for."""
+    def streamed_form(self, wanted: Wanted, include: str = "Metadata") -> WireForm:
+        """The form of lists and watches that a client asked for."""
+        form = self.form(wanted, include)
+        return form if not wanted.protobuf or isinstance(form, TableForm) else ProtobufForm(form, self.messages)
+
+    def form(self, wanted: Wanted, include: str = "Metadata") -> PartialForm | TableForm | PlainForm:
+        """The form a client asked for, in JSON."""
         if wanted.shape == "partial":
             return PartialForm(self.resource, wanted.version)
         view = stored_view if self.conversion is None else self.converted_view

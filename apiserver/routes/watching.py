@@ -16,7 +16,7 @@ import orjson
 from aiohttp import web
 
 from apiserver.refusals import too_new
-from apiserver.routes.forms import WireForm, encode_event
+from apiserver.routes.forms import WireForm
 from apiserver.routes.options import ListOptions, parse_revision
 from apiserver.routes.responses import ChunkedStream
 from apiserver.store.collection import Collection
@@ -129,7 +129,7 @@ class WatchRoute:
         try:
             begin = plan_watch(collection, selection, form, options, self._store.revision)
         except Gone as error:
-            return await _refuse(stream, error)
+            return await _refuse(stream, form, error)
         watcher = WatchStream(stream, form, wants_bookmarks=options.allow_bookmarks)
         collection.feeds.join(selection, form, watcher)
         timer = self._clock.call_later(_seconds(options), watcher.end)
@@ -154,15 +154,15 @@ def _seconds(options: ListOptions) -> float:
     return LONGEST_SECONDS * random.uniform(0.5, 1.0)
 
 
-async def _refuse(stream: ChunkedStream, error: Gone) -> web.StreamResponse:
+async def _refuse(stream: ChunkedStream, form: WireForm, error: Gone) -> web.StreamResponse:
     """A watch from a compacted revision answers 200 with an ERROR event, as upstream's does."""
-    stream.start()
-    stream.write(encode_event("ERROR", orjson.dumps(error.to_status())))
+    stream.start(form.stream_type)
+    stream.write(form.frame("ERROR", orjson.dumps(error.to_status())))
     return await stream.finish()
 
 
 async def _write_beginning(stream: ChunkedStream, watcher: WatchStream, form: WireForm, begin: Beginning) -> None:
-    stream.start()
+    stream.start(form.stream_type)
     for events in _slices(form, begin.objects):
         watcher.emit(events)
         await stream.drained()

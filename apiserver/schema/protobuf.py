@@ -1,4 +1,4 @@
-"""Objects in Kubernetes' protobuf form, both ways, driven by the field numbers of the model.
+"""Objects in Kubernetes' protobuf form, read by the field numbers of the model (``protobufwriting`` writes them).
 
 kubectl's ``create`` commands, helm and client-go controllers send ``application/vnd.kubernetes.protobuf``: four
 magic bytes and a ``runtime.Unknown`` that names the kind and holds the object's message. It is decoded at the edge
@@ -16,8 +16,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-import orjson
-
 from apiserver.schema import jsontext, protowire
 from apiserver.schema.model import (
     DURATION,
@@ -32,15 +30,13 @@ from apiserver.schema.model import (
     GoType,
     Model,
 )
-from apiserver.schema.protowire import WireProblem, bytes_field, double_field, number_field, signed
-from apiserver.schema.wireforms import format_duration, nanoseconds
+from apiserver.schema.protowire import WireProblem, bytes_field, signed
+from apiserver.schema.wireforms import format_duration
 
 MAGIC = b"k8s\x00"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Reader = Callable[[Any], Any]
-#: Writes a value as the field with this number.
-Writer = Callable[[int, Any], bytes]
 
 
 class Envelope(NamedTuple):
@@ -70,13 +66,12 @@ def seal_envelope(envelope: Envelope) -> bytes:
     return MAGIC + bytes_field(1, meta) + bytes_field(2, envelope.raw) + bytes_field(3, b"") + bytes_field(4, b"")
 
 
-class ProtobufCodec:
-    """Reads and writes the messages of every struct of a model; tables are built when first needed."""
+class ProtobufReader:
+    """Reads the messages of every struct of a model; tables are built when first needed."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._readers: dict[str, dict[int, tuple[str, str, Reader]]] = {}
-        self._writers: dict[str, list[tuple[str, int, Writer]]] = {}
 
     def decode(self, name: str, message: bytes) -> dict[str, Any]:
         """A message of the struct ``name`` in JSON form. Unknown fields are passed over. Raises WireProblem."""
@@ -97,18 +92,6 @@ class ProtobufCodec:
                 key, item = read(value)
                 result.setdefault(field, {})[key] = item
         return result
-
-    def encode(self, name: str, value: dict[str, Any]) -> bytes:
-        """The message of an object of the struct ``name``. Raises WireProblem for values that are not of its type."""
-        table = self._writers.get(name) or self._write_table(name)
-        try:
-            return b"".join(
-                write(number, value if not field else value[field])
-                for field, number, write in table
-                if not field or value.get(field) is not None
-            )
-        except (TypeError, AttributeError, ValueError, struct.error) as error:
-            raise WireProblem(f"not a {name}: {error}") from None
 
     def _read_table(self, name: str) -> dict[int, tuple[str, str, Reader]]:
         described = self._model.struct(name)
@@ -166,43 +149,6 @@ class ProtobufCodec:
             return key, item
 
         return read_entry
-
-    def _write_table(self, name: str) -> list[tuple[str, int, Writer]]:
-        described = self._model.struct(name)
-        table = self._writers.setdefault(name, [])
-        rows = [("", number, self._message_writer(inner.name)) for number, inner in described.embedded if number]
-        rows += [(field.name, field.number, self._writer(field.type)) for field in described.own if field.number]
-        table.extend(sorted(rows, key=lambda row: row[1]))
-        return table
-
-    def _message_writer(self, name: str) -> Writer:
-        return lambda number, value: bytes_field(number, self.encode(name, value))
-
-    def _writer(self, kind: GoType) -> Writer:
-        if kind.form is Form.STRUCT:
-            return self._message_writer(kind.name)
-        if kind.form is Form.LIST:
-            return _list_writer(self._writer(kind.item), wrapped=bool(kind.name))
-        if kind.form is Form.MAP:
-            return _map_writer(self._writer(kind.item))
-        if kind.form is Form.OPAQUE:
-            write = _OPAQUE_WRITERS[kind.name]
-            return lambda number, value: bytes_field(number, b"" if value is None else write(value))
-        return _SCALAR_WRITERS[kind.form]
-
-
-def _list_writer(write: Writer, *, wrapped: bool) -> Writer:
-    if wrapped:
-        return lambda number, items: bytes_field(number, b"".join(write(1, item) for item in items))
-    return lambda number, items: b"".join(write(number, item) for item in items)
-
-
-def _map_writer(write: Writer) -> Writer:
-    def write_map(number: int, values: dict[str, Any]) -> bytes:
-        entries = (bytes_field(1, key.encode()) + write(2, values[key]) for key in sorted(values))
-        return b"".join(bytes_field(number, entry) for entry in entries)
-
-    return write_map
 
 
 def _bytes(value: Any) -> bytes:
@@ -293,37 +239,4 @@ _OPAQUE_READERS: dict[str, Reader] = {
     INT_OR_STRING: _read_int_or_string,
     RAW_EXTENSION: _read_json,
     FIELDS_V1: _read_json,
-}
-
-
-def _write_time(value: str) -> bytes:
-    moment = datetime.fromisoformat(value) - _EPOCH
-    return number_field(1, moment.days * 86_400 + moment.seconds) + number_field(2, moment.microseconds * 1000)
-
-
-def _write_int_or_string(value: int | str) -> bytes:
-    if isinstance(value, str):
-        return number_field(1, 1) + number_field(2, 0) + bytes_field(3, value.encode())
-    return number_field(1, 0) + number_field(2, value) + bytes_field(3, b"")
-
-
-def _write_json(value: Any) -> bytes:
-    return bytes_field(1, orjson.dumps(value))
-
-
-_SCALAR_WRITERS: dict[Form, Writer] = {
-    Form.STRING: lambda number, value: bytes_field(number, value.encode()),
-    Form.BOOL: lambda number, value: number_field(number, 1 if value else 0),
-    Form.INTEGER: number_field,
-    Form.FLOAT: double_field,
-    Form.BYTES: lambda number, value: bytes_field(number, base64.b64decode(value)),
-}
-_OPAQUE_WRITERS: dict[str, Callable[[Any], bytes]] = {
-    TIME: _write_time,
-    MICRO_TIME: _write_time,
-    DURATION: lambda value: number_field(1, nanoseconds(value)),
-    QUANTITY: lambda value: bytes_field(1, value.encode()),
-    INT_OR_STRING: _write_int_or_string,
-    RAW_EXTENSION: _write_json,
-    FIELDS_V1: _write_json,
 }

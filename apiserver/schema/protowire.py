@@ -5,7 +5,6 @@ Only what Kubernetes' messages use: varints, fixed64 and length-delimited fields
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -35,11 +34,6 @@ def number_field(number: int, value: int) -> bytes:
 def bytes_field(number: int, value: bytes) -> bytes:
     """A length-delimited field: bytes, UTF-8 text or a message."""
     return varint(number << 3 | BYTES) + varint(len(value)) + value
-
-
-def double_field(number: int, value: float) -> bytes:
-    """A fixed64 field holding a double."""
-    return varint(number << 3 | FIXED64) + struct.pack("<d", value)
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:

@@ -18,7 +18,7 @@ import orjson
 from apiserver.schema import jsontext, yamltext
 from apiserver.schema.complete import Completer
 from apiserver.schema.model import Model
-from apiserver.schema.protobuf import ProtobufCodec, open_envelope
+from apiserver.schema.protobuf import ProtobufReader, open_envelope
 from apiserver.schema.protowire import WireProblem
 from apiserver.schema.typed import DecodeError, TypedDecoders
 from minikube_py.api.errors import BadRequest
@@ -85,7 +85,7 @@ class Schema:
         self.model = model
         self._decoders = TypedDecoders(model)
         self.completer = Completer(model)
-        self._protobuf = ProtobufCodec(model)
+        self._protobuf = ProtobufReader(model)
 
     @classmethod
     def load(cls) -> Schema:

@@ -18,7 +18,13 @@ KUBECTL = (
         ("", Wanted()),
         ("*/*", Wanted()),
         ("application/json", Wanted()),
-        ("application/vnd.kubernetes.protobuf,application/json", Wanted()),
+        ("application/vnd.kubernetes.protobuf,application/json", Wanted(protobuf=True)),
+        ("application/vnd.kubernetes.protobuf", Wanted(protobuf=True)),
+        (
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
+            Wanted("partial", protobuf=True),
+        ),
+        (f"application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,{KUBECTL}", Wanted("table")),
         (KUBECTL, Wanted("table")),
         ("application/json;as=Table;v=v1beta1;g=meta.k8s.io", Wanted("table", "v1beta1")),
         ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Wanted("partial")),
@@ -32,7 +38,10 @@ def test_forms(header: str, expected: Wanted) -> None:
     assert negotiate(header) == expected
 
 
-@pytest.mark.parametrize("header", ["image/png", "application/vnd.kubernetes.protobuf", "application/json;as=Foo"])
+@pytest.mark.parametrize(
+    "header",
+    ["image/png", "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", "application/json;as=Foo"],
+)
 def test_what_cannot_be_given(header: str) -> None:
     with pytest.raises(NotAcceptable, match="only the following media types are accepted"):
         negotiate(header)

@@ -19,14 +19,15 @@ from apiserver.schema.model import (
     GoType,
     Model,
 )
-from apiserver.schema.protobuf import MAGIC, Envelope, ProtobufCodec, open_envelope, seal_envelope
+from apiserver.schema.protobuf import MAGIC, Envelope, open_envelope, seal_envelope
+from apiserver.schema.protobufwriting import ProtobufWriter
 from apiserver.schema.protowire import WireProblem, bytes_field, fields, number_field, signed, varint
 from apiserver.schema.schema import DELETE_OPTIONS, PROTOBUF, Kind, Schema, kind_of
 from minikube_py.api import resources
 from minikube_py.api.errors import BadRequest
 
 SCHEMA = Schema.load()
-CODEC = ProtobufCodec(SCHEMA.model)
+CODEC = ProtobufWriter(SCHEMA.model)
 OPAQUE: dict[str, Any] = {
     TIME: "2024-02-29T12:30:00Z",
     MICRO_TIME: "2024-02-29T12:30:00.000123Z",
