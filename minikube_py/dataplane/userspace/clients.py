@@ -44,8 +44,14 @@ class Clients:
         return route.outside if outside else route.inside
 
     def keeps_source(self, route: Route, client_ip: str, endpoint_ip: str) -> bool:
-        """Whether the endpoint is to see the client's own address; never for a pod that reaches itself (hairpin)."""
+        """Whether the endpoint is to see the client's own address.
+
+        Never for a pod that reaches itself (hairpin), and never where the endpoint is on this node's own network: its
+        answer, made here, would leave for the client without passing the rules that bring it back to the relay.
+        """
         if route.keep_source is KeepSource.NEVER or client_ip in (endpoint_ip, route.frontend.ip):
+            return False
+        if self.origin_of(endpoint_ip) is Origin.NODE:
             return False
         origin = self.origin_of(client_ip)
         return origin is Origin.POD or (origin is Origin.OUTSIDE and route.keep_source is KeepSource.ALL)
