@@ -67,11 +67,22 @@ def uplink_mtu(netlink: Netlink) -> int:
 
 def write_sysctl(name: str, value: str) -> None:
     """Sets a sysctl of the calling thread's network namespace. Raises OSError naming it."""
+    path = "/proc/sys/" + name.replace(".", "/")
     try:
-        with open("/proc/sys/" + name.replace(".", "/"), "w") as file:
+        with open(path, "w") as file:
             file.write(value)
     except OSError as error:
+        if _reads(path, value):
+            return  # read-only in a container, whose engine has set it
         raise OSError(error.errno, f"set sysctl {name} to {value}: {error.strerror}") from error
+
+
+def _reads(path: str, value: str) -> bool:
+    try:
+        with open(path) as file:
+            return file.read().strip() == value
+    except OSError:
+        return False
 
 
 def _set_sysctls(node: NodeNetwork) -> None:

@@ -28,10 +28,12 @@ class LazyGroup(click.Group):
         "node": "minikube_py.cli.node:node",
         "why": "minikube_py.cli.why:why",
         "trace": "minikube_py.cli.trace:trace",
+        "lab": "minikube_py.cli.lab:lab",
         "version": "minikube_py.cli.version:version",
         "apiserver": "minikube_py.cli.parts:apiserver",
         "controlplane": "minikube_py.cli.parts:controlplane",
         "agent": "minikube_py.cli.parts:agent",
+        "container": "minikube_py.cli.container:container",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002

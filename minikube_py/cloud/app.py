@@ -41,6 +41,8 @@ class CloudProvider:
 
     ``inside`` are the networks of pods and nodes. As clients they are masqueraded, for a node would answer them
     directly, past the balancer; all others keep their address up to the node.
+    ``edge``: what the Services publish is carried from this namespace's own address too (node ports by their numbers),
+    for where an engine publishes ports of this one container.
     ``data_plane`` makes the data plane from this namespace's own addresses; the default is the userspace one.
     """
 
@@ -54,13 +56,17 @@ class CloudProvider:
         host_sockets: HostSockets | None,
         clock: Clock,
         data_plane: Callable[[tuple[str, ...]], DataPlane] | None = None,
+        edge: bool = False,
     ) -> None:
+        self._informers = informers
         self._services = informers.of(resources.SERVICES)
         self._nodes = informers.of(resources.NODES)
         self._inside = inside
         self._host_sockets = host_sockets
         self._clock = clock
         self._make_plane = data_plane or self._userspace
+        self._edge = edge
+        self._own: tuple[str, ...] = ()
         self._privileged = False
         self._plane: DataPlane | None = None
         self._balancers: dict[ObjectKey, tuple[LoadBalancer, tuple[str, ...]]] = {}
@@ -80,13 +86,15 @@ class CloudProvider:
 
     async def start(self) -> None:
         """Begins to serve once Services and nodes are known."""
+        await self._informers.start()
         await self._services.wait_synced()
         await self._nodes.wait_synced()
         self._privileged = await self._may_bind_lower_ports()
-        self._plane = self._make_plane(_own_addresses())
+        self._own = _own_addresses()
+        self._plane = self._make_plane(self._own)
         self._plane.start()
         self._prober.start()
-        self._unsubscribe = self._nodes.subscribe(self._node_changed)
+        self._unsubscribe = self._subscribe()
         await self._controller.start()
 
     async def stop(self) -> None:
@@ -120,6 +128,31 @@ class CloudProvider:
         if before != served:
             self._rebalance()
 
+    def _subscribe(self) -> Callable[[], None]:
+        subscriptions = [self._nodes.subscribe(self._node_changed)]
+        if self._edge:
+            subscriptions.append(self._services.subscribe(self._service_changed))
+
+        def unsubscribe() -> None:
+            for each in subscriptions:
+                each()
+
+        return unsubscribe
+
+    def _service_changed(self, old: Object | None, new: Object | None) -> None:
+        before, after = (LoadBalancer.at_the_edge(each) if each else None for each in (old, new))
+        if before != after:
+            self._rebalance()
+
+    def _served(self) -> list[tuple[LoadBalancer, tuple[str, ...]]]:
+        """What is carried, and at which addresses; where two want one, the balancers' own come first."""
+        served = [*self._balancers.values()]
+        if self._edge:
+            views = (LoadBalancer.at_the_edge(service) for service in self._services.list())
+            edge = _first_of_each_family(self._own)
+            served += [(view, edge) for view in views if view is not None]
+        return served
+
     def _node_changed(self, old: Object | None, new: Object | None) -> None:
         """Heartbeats change nothing that matters here."""
         before, after = (TargetNode.from_object(each) if each else None for each in (old, new))
@@ -131,12 +164,12 @@ class CloudProvider:
         nodes = [view for node in self._nodes.list() if (view := TargetNode.from_object(node)) is not None]
         routes: dict[Frontend, Route] = {}
         targets: set[Target] = set()
-        for balancer, addresses in self._balancers.values():
+        for balancer, addresses in self._served():
             asked = {node: _target(balancer, node) for node in nodes}
             targets.update(asked.values())
             healthy = [node for node, target in asked.items() if self._prober.healthy(target)]
             publish = self._host_sockets is not None
-            routes |= routes_of(balancer, addresses, healthy, publish=publish, privileged=self._privileged)
+            routes = routes_of(balancer, addresses, healthy, publish=publish, privileged=self._privileged) | routes
         self._prober.watch(targets)
         changes: Changes = dict.fromkeys(self._routes.keys() - routes.keys())
         changes |= {frontend: route for frontend, route in routes.items() if self._routes.get(frontend) != route}

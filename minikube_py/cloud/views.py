@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -69,6 +69,28 @@ class LoadBalancer:
             health_check_node_port=int(spec.get("healthCheckNodePort") or 0) if local else 0,
             ip_mode="Proxy" if proxy_protocol or notes.get(IP_MODE_ANNOTATION) == "Proxy" else "VIP",
             proxy_protocol=proxy_protocol,
+        )
+
+    @classmethod
+    def at_the_edge(cls, service: Object) -> LoadBalancer | None:
+        """What a machine's published ports carry of a Service: its node ports, and a balancer's own ports."""
+        spec = service.get("spec") or {}
+        ports = [port for port in map(_port, spec.get("ports") or ()) if port.node_port]
+        if spec.get("type") not in ("NodePort", "LoadBalancer") or not ports or is_deleting(service):
+            return None
+        local = spec.get("externalTrafficPolicy") == "Local"
+        own = [replace(port, port=port.node_port) for port in ports]
+        return cls(
+            key=key_of(service),
+            families=(),
+            requested=(),
+            ports=(*own, *(ports if spec["type"] == "LoadBalancer" else ())),
+            source_ranges=(),
+            affinity_seconds=_affinity(spec),
+            local=local,
+            health_check_node_port=int(spec.get("healthCheckNodePort") or 0) if local else 0,
+            ip_mode="Proxy",
+            proxy_protocol=False,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,7 @@ from minikube_py.client.events import EventRecorder
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
 from minikube_py.cloud.app import CloudProvider
+from minikube_py.cluster.health import HealthPort
 from minikube_py.config.parts import ControlPlaneConfig
 from minikube_py.controllers.app import ControllerManager
 from minikube_py.hostnet.vended import VendedSockets
@@ -63,33 +65,42 @@ class ControlPlane:
             recorder = EventRecorder(binder, SCHEDULER, clock=clock)
             stack.push_async_callback(recorder.close)
             accounts = AccountClients(client, config.api, clock=clock)
-            manager = ControllerManager(
-                client_of=accounts.of,
-                informers=informers,
-                clock=clock,
-                ca_bundle=config.service_account_ca.read_text(),
-                node_grace_seconds=config.node_monitor_grace_seconds,
-                network=config.network,
-            )
-            scheduler = Scheduler(client=binder, informers=informers, recorder=recorder, clock=clock)
-            host_sockets = VendedSockets(config.host_sockets) if config.host_sockets else None
-            if host_sockets is not None:
-                stack.callback(host_sockets.close)
-            cloud = CloudProvider(
-                client=accounts.of("service-controller"),
-                informers=informers,
-                cidrs=config.network.load_balancer_cidrs,
-                inside=config.network.pod_cidrs,
-                host_sockets=host_sockets,
-                clock=clock,
-            )
-            for part in (scheduler, manager, cloud):
+            makers: dict[str, Callable[[], Part]] = {
+                "scheduler": lambda: Scheduler(client=binder, informers=informers, recorder=recorder, clock=clock),
+                "controllers": lambda: ControllerManager(
+                    client_of=accounts.of,
+                    informers=informers,
+                    clock=clock,
+                    ca_bundle=config.service_account_ca.read_text(),
+                    node_grace_seconds=config.node_monitor_grace_seconds,
+                    network=config.network,
+                ),
+                "cloud": lambda: CloudProvider(
+                    client=accounts.of("service-controller"),
+                    informers=informers,
+                    cidrs=config.network.load_balancer_cidrs,
+                    inside=config.network.pod_cidrs,
+                    host_sockets=self._host_sockets(stack),
+                    clock=clock,
+                    edge=config.edge,
+                ),
+            }
+            for part in [makers[name]() for name in config.parts]:
                 await self._start(part, stack)
+            if config.health_port is not None:
+                await self._start(HealthPort(config.health_port), stack)
             self._stack = stack.pop_all()
 
     async def stop(self) -> None:
         """Stop the parts in reverse order, then the watches, then the connections."""
         await self._stack.aclose()
+
+    def _host_sockets(self, stack: AsyncExitStack) -> VendedSockets | None:
+        if self._config.host_sockets is None:
+            return None
+        sockets = VendedSockets(self._config.host_sockets)
+        stack.callback(sockets.close)
+        return sockets
 
     @staticmethod
     async def _start(part: Part, stack: AsyncExitStack) -> None:

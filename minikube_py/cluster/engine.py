@@ -64,13 +64,20 @@ def check_engine() -> EngineFacts:
     return EngineFacts(path, str(told.get("ServerVersion") or "unknown"))
 
 
-def remove_containers(path: Path, cluster: str) -> None:
-    """Removes every container with the cluster's label, running or not, and the agents' own images where no other
+def container_labels(path: Path, container: str) -> Mapping[str, str]:
+    """The labels of a container, by its id or name. Raises NoEngine."""
+    told: Mapping[str, str] = _Connection(path, _PROBE_SECONDS).get(f"/containers/{container}/json")["Config"]["Labels"]
+    return told
+
+
+def remove_containers(path: Path, labels: Mapping[str, str]) -> None:
+    """Removes every container with all these labels, running or not, and the agents' own images where no other
     cluster has containers of them. Nothing is done while the engine is away. Raises NoEngine where it goes away.
     """
     engine = _Connection(path, _REMOVAL_SECONDS)
+    wanted = [f"{name}={value}" for name, value in labels.items()]
     try:
-        found = engine.get("/containers/json", all=1, filters={"label": [f"{LABEL}={cluster}"]})
+        found = engine.get("/containers/json", all=1, filters={"label": wanted})
     except NoEngine:
         return
     for container in found:

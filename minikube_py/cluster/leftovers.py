@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from minikube_py.cluster.children import run_in_child
-from minikube_py.cluster.engine import engine_socket, remove_containers
+from minikube_py.cluster.engine import LABEL, engine_socket, remove_containers
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.removal import remove_tree
 from minikube_py.cluster.userspace import enter
@@ -26,7 +26,7 @@ def remove_leftovers(paths: ClusterPaths) -> None:
     Files of subordinate users can be removed only inside their user namespace: see ``remove_after_a_crash``.
     """
     if "docker" in _runtimes_of(paths):
-        remove_containers(engine_socket(), paths.label)
+        remove_containers(engine_socket(), {LABEL: paths.label})
     for node in _node_states(paths):
         cgroups.sweep(cgroups.name_for(str(node)))
     for volume in _memory_volumes(paths):

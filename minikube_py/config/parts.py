@@ -67,7 +67,9 @@ class APIServerConfig(Model):
 
 
 class ControlPlaneConfig(Model):
-    """Scheduler, controllers and cloud provider."""
+    """Scheduler, controllers and cloud provider, or some of them."""
+
+    parts: tuple[Literal["scheduler", "controllers", "cloud"], ...] = ("scheduler", "controllers", "cloud")
 
     api: ApiAccess = Field(description="the controller manager's own identity")
     scheduler_api: ApiAccess | None = Field(default=None, description="the scheduler's; `api` where absent")
@@ -75,6 +77,8 @@ class ControlPlaneConfig(Model):
     service_account_ca: Path = Field(description="CA bundle published as ConfigMap kube-root-ca.crt")
     node_monitor_grace_seconds: float = Field(default=40.0, description="a lease older than this makes a node NotReady")
     host_sockets: Path | None = None
+    edge: bool = Field(default=False, description="the cloud carries node ports from its own address to the nodes")
+    health_port: int | None = Field(default=None, description="where /healthz answers on the loopback")
 
 
 class MachineConfig(Model):

@@ -140,10 +140,10 @@ def test_containers_and_own_images_are_removed(engine: ScriptedEngine) -> None:
         "/images/json": (200, [{"RepoTags": ["minik.local/pause:1"]}, {"RepoTags": None}]),
         "/images/minik.local/pause:1": (409, {"message": "in use"}),
     }
-    remove_containers(Path(os.environ["DOCKER_HOST"].removeprefix("unix://")), "minik-1")
+    remove_containers(Path(os.environ["DOCKER_HOST"].removeprefix("unix://")), {"minik.cluster": "minik-1"})
     deleted = [line.partition(" ")[2] for line in engine.asked if line.startswith("DELETE")]
     assert deleted == ["/containers/one", "/containers/gone", "/images/minik.local/pause:1"]
 
 
 def test_an_engine_that_is_away_has_nothing_to_remove(tmp_path: Path) -> None:
-    remove_containers(tmp_path / "none", "minik-1")
+    remove_containers(tmp_path / "none", {"minik.cluster": "minik-1"})
