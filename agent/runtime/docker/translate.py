@@ -14,6 +14,7 @@ from agent.runtime.protocol import (
     ContainerState,
     ContainerStatus,
     ImageInfo,
+    Mount,
     Resources,
     SandboxSpec,
     SandboxStatus,
@@ -202,22 +203,24 @@ def _user(spec: ContainerSpec) -> str:
 
 def _mounts(spec: ContainerSpec, files: Mapping[str, str], on_engine: Callable[[str], str]) -> list[dict[str, Any]]:
     """The volumes, and ``files`` (target -> source) that no volume hides."""
-    found = [
-        {
-            "Type": "bind",
-            "Source": on_engine(str(mount.source)),
-            "Target": mount.target,
-            "ReadOnly": mount.read_only,
-            "BindOptions": {"Propagation": {"slave": "rslave", "shared": "rshared"}.get(mount.propagation, "rprivate")},
-        }
-        for mount in spec.mounts
-    ]
+    found = [_volume(mount, on_engine(str(mount.source))) for mount in spec.mounts]
     taken = {mount.target for mount in spec.mounts}
     return found + [
         {"Type": "bind", "Source": on_engine(source), "Target": target}
         for target, source in files.items()
         if source and target and target not in taken
     ]
+
+
+def _volume(mount: Mount, source: str) -> dict[str, Any]:
+    """An engine refuses private propagation out of its own volumes; left alone it chooses what it can."""
+    found: dict[str, Any] = {
+        "Type": "bind", "Source": source, "Target": mount.target, "ReadOnly": mount.read_only,
+    }  # fmt: skip
+    propagation = {"slave": "rslave", "shared": "rshared"}.get(mount.propagation)
+    if propagation is None and source == str(mount.source):
+        propagation = "rprivate"
+    return found | ({"BindOptions": {"Propagation": propagation}} if propagation else {})
 
 
 def _resolver(spec: SandboxSpec) -> dict[str, Any]:
