@@ -294,6 +294,16 @@ class Machine:
             elif ended is not None:
                 self._execs = {key: entry for key, entry in self._execs.items() if entry[1] is not ended}
                 ended.exited(status)
+            else:
+                self._reaper_ended(pid)
+
+    def _reaper_ended(self, pid: int) -> None:
+        """With the first process of a shared process namespace all others die, and nothing can be forked there again."""
+        for sandbox in self._sandboxes.values():
+            if sandbox.pause_pid == pid:
+                sandbox.pause_pid = 0
+                sandbox.give_up()
+                self._tell({"event": "sandbox", "sandbox_id": sandbox.config.id})
 
     def _announce(self, container: Container) -> None:
         self._tell({"event": "container", "container": container.status()})

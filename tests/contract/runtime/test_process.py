@@ -297,6 +297,22 @@ async def test_children_die_with_their_container_in_a_shared_namespace(harness: 
             pass
 
 
+async def test_without_its_reaper_a_shared_namespace_is_lost_and_told(harness: Harness) -> None:
+    events = harness.runtime.events()
+    sandbox = await harness.sandbox(share_process_namespace=True)
+    container = await harness.run(sandbox=sandbox.id)
+    machine = harness.runtime._client.machine_pid  # type: ignore[attr-defined]
+    children = [int(pid) for pid in Path(f"/proc/{machine}/task/{machine}/children").read_text().split()]
+    (reaper,) = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "pause\n"]
+    os.kill(reaper, signal.SIGKILL)
+    assert (await harness.exited(container)).exit_code == 137
+    async with asyncio.timeout(TIMEOUT):
+        while [each.ready for each in await harness.runtime.list_sandboxes()] != [False]:
+            await anext(events)
+    await harness.runtime.remove_sandbox(sandbox.id)
+    await harness.run(sandbox=(await harness.sandbox(share_process_namespace=True)).id)
+
+
 async def test_joining_the_processes_of_another_container(harness: Harness) -> None:
     sandbox = await harness.sandbox()
     target = await harness.run(SHELL, sandbox=sandbox.id)
