@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import click
-import yaml
 
 from minikube_py.api.types import Object
+from minikube_py.client.manifests import ManifestFault, parse_manifests
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -34,15 +33,6 @@ def _sources(path: str) -> Iterator[tuple[str, str]]:
 
 def _objects(source: str, text: str) -> Iterator[Object]:
     try:
-        documents: list[Any] = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
-    except yaml.YAMLError as error:
-        raise click.ClickException(f"{source}: {error}") from error
-    for document in documents:
-        if document is None:
-            continue
-        if not isinstance(document, dict) or not document.get("kind") or not document.get("apiVersion"):
-            raise click.ClickException(f"{source}: not a Kubernetes object: apiVersion and kind are needed")
-        if document["kind"] == "List":
-            yield from document.get("items") or []
-        else:
-            yield document
+        yield from parse_manifests(source, text)
+    except ManifestFault as fault:
+        raise click.ClickException(str(fault)) from fault
