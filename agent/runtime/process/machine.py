@@ -298,7 +298,7 @@ class Machine:
                 self._reaper_ended(pid)
 
     def _reaper_ended(self, pid: int) -> None:
-        """With the first process of a shared process namespace all others die, and nothing can be forked there again."""
+        """With the first process of a shared process namespace all others die; nothing can be forked there again."""
         for sandbox in self._sandboxes.values():
             if sandbox.pause_pid == pid:
                 sandbox.pause_pid = 0

@@ -297,14 +297,17 @@ async def test_children_die_with_their_container_in_a_shared_namespace(harness: 
             pass
 
 
+def _reaper(machine: int) -> int:
+    children = [int(pid) for pid in Path(f"/proc/{machine}/task/{machine}/children").read_text().split()]
+    (reaper,) = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "pause\n"]
+    return reaper
+
+
 async def test_without_its_reaper_a_shared_namespace_is_lost_and_told(harness: Harness) -> None:
     events = harness.runtime.events()
     sandbox = await harness.sandbox(share_process_namespace=True)
     container = await harness.run(sandbox=sandbox.id)
-    machine = harness.runtime._client.machine_pid  # type: ignore[attr-defined]
-    children = [int(pid) for pid in Path(f"/proc/{machine}/task/{machine}/children").read_text().split()]
-    (reaper,) = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "pause\n"]
-    os.kill(reaper, signal.SIGKILL)
+    os.kill(_reaper(harness.runtime._client.machine_pid), signal.SIGKILL)  # type: ignore[attr-defined]
     assert (await harness.exited(container)).exit_code == 137
     async with asyncio.timeout(TIMEOUT):
         while [each.ready for each in await harness.runtime.list_sandboxes()] != [False]:

@@ -1,0 +1,1 @@
+"""Random faults and random work on a cluster; afterwards what is wanted is there, and nothing else is."""
