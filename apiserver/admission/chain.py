@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from apiserver.registry.context import Reader, User
@@ -14,6 +15,9 @@ from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,7 @@ class Attributes:
     obj: Object | None = None
     old: Object | None = None
     dry_run: bool = False
+    now: datetime = _LONG_AGO
 
 
 class Plugin(Protocol):

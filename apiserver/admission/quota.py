@@ -11,13 +11,15 @@ from decimal import Decimal
 from typing import Any
 
 from apiserver.admission.chain import Attributes, PassivePlugin
-from apiserver.admission.usage import Usage, matches_scopes, total_usage, usage_of
 from apiserver.refusals import refused
 from minikube_py.api.meta import name_of
 from minikube_py.api.quantity import format_quantity, parse_quantity
-from minikube_py.api.resources import BUILTIN, PODS, RESOURCEQUOTAS, Resource
+from minikube_py.api.quotausage import Usage, counted_resources, matches_scopes, total_usage, usage_of
+from minikube_py.api.resources import PERSISTENTVOLUMECLAIMS, PODS, RESOURCEQUOTAS
 from minikube_py.api.types import Object
 
+#: Subresources whose updates can use more.
+_GROWING = {(PODS, "resize"), (PERSISTENTVOLUMECLAIMS, "status")}
 #: Limits on these make every container say how much it wants.
 _MUST_SPECIFY = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory", "cpu", "memory")
 
@@ -28,30 +30,47 @@ class ResourceQuota(PassivePlugin):
     def validate(self, attributes: Attributes) -> Sequence[str]:
         """Check the growth against every quota of the namespace. Raises Forbidden."""
         obj = attributes.obj
-        if obj is None or not attributes.namespace or attributes.subresource or attributes.operation == "DELETE":
+        if obj is None or not attributes.namespace or not _is_charged(attributes):
             return ()
-        quotas = list(attributes.reader.list(RESOURCEQUOTAS, attributes.namespace))
-        growth = _growth(attributes.resource, obj, attributes.old) if quotas else {}
-        for quota in quotas:
+        for quota in attributes.reader.list(RESOURCEQUOTAS, attributes.namespace):
             if matches_scopes(quota, attributes.resource, obj):
-                _check(attributes, quota, growth, obj)
+                _check(attributes, quota, obj)
         return ()
 
 
-def _growth(resource: Resource, obj: Object, old: Object | None) -> Usage:
-    before = usage_of(resource, old) if old is not None else {}
-    after = usage_of(resource, obj)
+def _is_charged(attributes: Attributes) -> bool:
+    if attributes.subresource:
+        return (attributes.resource, attributes.subresource) in _GROWING
+    return attributes.operation in ("CREATE", "UPDATE")
+
+
+def _growth(attributes: Attributes, quota: Object, obj: Object) -> Usage:
+    """What the write adds to what the quota counts: all of an object that was not in its scope before."""
+    old, before = attributes.old, Usage()
+    if old is not None and matches_scopes(quota, attributes.resource, old):
+        before = usage_of(attributes.resource, old, attributes.now)
+    after = usage_of(attributes.resource, obj, attributes.now)
     return {name: amount - before.get(name, Decimal()) for name, amount in after.items()}
 
 
-def _check(attributes: Attributes, quota: Object, growth: Usage, obj: Object) -> None:
+def _used(attributes: Attributes, quota: Object, hard: Mapping[str, Any]) -> Usage:
+    objects = (
+        (resource, obj)
+        for resource in counted_resources(hard)
+        for obj in attributes.reader.list(resource, attributes.namespace)
+    )
+    return total_usage(quota, objects, attributes.now)
+
+
+def _check(attributes: Attributes, quota: Object, obj: Object) -> None:
     hard: Mapping[str, Any] = (quota.get("spec") or {}).get("hard") or {}
     if attributes.operation == "CREATE" and attributes.resource is PODS:
         _check_specified(attributes, quota, hard, obj)
+    growth = _growth(attributes, quota, obj)
     wanted = {name: amount for name, amount in growth.items() if name in hard and amount > 0}
     if not wanted:
         return
-    used = total_usage(quota, attributes.namespace, attributes.reader, BUILTIN)
+    used = _used(attributes, quota, hard)
     over = sorted(name for name, amount in wanted.items() if used[name] + amount > parse_quantity(hard[name]))
     if over:
         requested = _listing({name: format_quantity(wanted[name]) for name in over})
@@ -70,6 +89,9 @@ def _listing(values: Mapping[str, Any]) -> str:
 
 def _check_specified(attributes: Attributes, quota: Object, hard: Mapping[str, Any], pod: Object) -> None:
     """A limit on CPU or memory makes every container say what it wants."""
+    resources = pod["spec"].get("resources") or {}
+    if resources.get("requests") or resources.get("limits"):
+        return  # the pod as a whole says it
     missing: dict[str, list[str]] = {}
     for container in [*(pod["spec"].get("containers") or ()), *(pod["spec"].get("initContainers") or ())]:
         resources = container.get("resources") or {}

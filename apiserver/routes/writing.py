@@ -85,6 +85,7 @@ class WriteRequest:
             obj=obj,
             old=old,
             dry_run=self.dry_run,
+            now=self.now,
         )
 
 

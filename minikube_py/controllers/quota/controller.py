@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 
 from minikube_py.api.meta import key_of, namespace_of
 from minikube_py.api.quantity import Form, format_quantity, quantity
-from minikube_py.api.resources import (
-    CONFIGMAPS,
-    CRONJOBS,
-    DAEMONSETS,
-    DEPLOYMENTS,
-    JOBS,
-    PERSISTENTVOLUMECLAIMS,
-    PODS,
-    REPLICASETS,
-    REPLICATIONCONTROLLERS,
-    RESOURCEQUOTAS,
-    SECRETS,
-    SERVICEACCOUNTS,
-    SERVICES,
-    STATEFULSETS,
-    Resource,
-)
+from minikube_py.api.quotausage import counted_resources, total_usage, usage_of
+from minikube_py.api.resources import RESOURCEQUOTAS, Resource
 from minikube_py.api.types import Object, ObjectKey
+from minikube_py.client.informer import Informer
 from minikube_py.controllers import ownership
 from minikube_py.controllers.context import Context
 from minikube_py.controllers.controller import Controller
-from minikube_py.controllers.quota.usage import total_usage, usage_of
-
-#: The kinds that can be counted.
-COUNTED = (
-    PODS, SERVICES, CONFIGMAPS, SECRETS, PERSISTENTVOLUMECLAIMS, REPLICATIONCONTROLLERS, RESOURCEQUOTAS,
-    SERVICEACCOUNTS, DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS, JOBS, CRONJOBS,
-)  # fmt: skip
 
 
 class ResourceQuotaController(Controller):
@@ -46,36 +26,51 @@ class ResourceQuotaController(Controller):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._quotas = self.follow(RESOURCEQUOTAS)
-        self._informers = {resource: context.informers.of(resource) for resource in COUNTED}
-        for resource, informer in self._informers.items():
-            ownership.index_by_namespace(informer)
-            informer.subscribe(self._observer(resource))
+        self._informers: dict[Resource, Informer] = {}
 
     async def reconcile(self, key: ObjectKey) -> None:
         quota = self._quotas.get(*key)
         if quota is None:
             return
         hard = (quota.get("spec") or {}).get("hard") or {}
-        objects = (
+        objects = [
             (resource, obj)
-            for resource, informer in self._informers.items()
-            for obj in ownership.in_namespace(informer, key.namespace)
-        )
-        used = total_usage(quota, objects)
+            for resource in counted_resources(hard)
+            for obj in ownership.in_namespace(await self._counted(resource), key.namespace)
+        ]
+        used = total_usage(quota, objects, self.clock.now())
         status = {"hard": hard, "used": {name: _written(amount, hard[name]) for name, amount in used.items()}}
         await self.writes.update_status(RESOURCEQUOTAS, quota, status)
+
+    async def _counted(self, resource: Resource) -> Informer:
+        """The informer of what a quota counts; a kind is followed from the first quota on that counts it."""
+        informer = self._informers.get(resource)
+        if informer is None:
+            informer = self._informers[resource] = self.context.informers.of(resource)
+            ownership.index_by_namespace(informer)
+            informer.subscribe(self._observer(resource))
+        await informer.wait_synced()
+        return informer
 
     def _observer(self, resource: Resource) -> Callable[[Object | None, Object | None], None]:
         def observe(old: Object | None, new: Object | None) -> None:
             obj = new if new is not None else old
             if obj is None or not (quotas := ownership.in_namespace(self._quotas, namespace_of(obj))):
                 return
-            if old is not None and new is not None and usage_of(resource, old) == usage_of(resource, new):
+            now = self.clock.now()
+            if old is not None and new is not None and _counts_alike(resource, old, new, now):
                 return
             for quota in quotas:
                 self.queue.add(key_of(quota))
 
         return observe
+
+
+def _counts_alike(resource: Resource, old: Object, new: Object, now: datetime) -> bool:
+    """Whether a change moves nothing between quotas: the same usage, in the same scopes."""
+    if (old.get("spec") or {}).get("activeDeadlineSeconds") != (new.get("spec") or {}).get("activeDeadlineSeconds"):
+        return False
+    return usage_of(resource, old, now) == usage_of(resource, new, now)
 
 
 def _written(amount: Decimal, limit: str) -> str:
