@@ -134,7 +134,12 @@ class RoutedPodNetwork:
 
     def _wire(self, lease: Lease, netns: int) -> None:
         node = self._own()
-        node.link_add_veth(lease.device, _POD_DEVICE, netns, mtu=self._mtu)
+        try:
+            node.link_add_veth(lease.device, _POD_DEVICE, netns, mtu=self._mtu)
+        except FileExistsError:  # the cable to a node that was killed, and whose network somebody still holds
+            with in_netns(netns, _enter_pod) as pod:
+                pod.link_del(_POD_DEVICE)
+            node.link_add_veth(lease.device, _POD_DEVICE, netns, mtu=self._mtu)
         with in_netns(netns, _enter_pod) as pod:
             self._wire_pod(pod, lease)
         with node.batch():

@@ -83,7 +83,8 @@ def remove_containers(path: Path, labels: Mapping[str, str]) -> None:
     for container in found:
         engine.delete(f"/containers/{container['Id']}", force=1, v=1)
     for image in engine.get("/images/json", filters={"label": [_OWN_IMAGES]}):
-        for name in image.get("RepoTags") or ():
+        names = [name for name in image.get("RepoTags") or () if not name.startswith("<none>")]
+        for name in names or [image["Id"]]:
             engine.delete(f"/images/{name}")
 
 

@@ -154,16 +154,31 @@ async def test_a_new_agent_finds_its_pods(network: Here, pods: list[int], tmp_pa
     await again.stop()
 
 
-async def test_a_failure_leaves_nothing(network: Here, pods: list[int]) -> None:
-    def occupy() -> None:
-        with Netlink() as netlink:
-            netlink.link_add_veth("eth0", "eth1")
+async def test_a_failure_leaves_nothing(network: Here, pods: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_way(*_: object) -> None:
+        raise OSError(28, "no room")
 
-    in_netns(pods[0], occupy)
-    with pytest.raises(OSError, match="make veth"):
-        await network.attach(_path(pods[0]), "one")
+    with monkeypatch.context() as patch:
+        patch.setattr(network, "_wire_pod", no_way)
+        with pytest.raises(OSError, match="no room"):
+            await network.attach(_path(pods[0]), "one")
     assert device_name("one") not in {name for _, name in network.thread.run(socket.if_nameindex)}
     assert (await network.attach(_path(pods[1]), "two")).ips[0].startswith("10.244.1.")
+
+
+async def test_the_cable_to_a_dead_node_is_replaced(network: Here, pods: list[int]) -> None:
+    """Its network may be held by somebody, and with it the far end of the pod's cable."""
+    with NetnsThread() as dead:
+
+        def lay() -> None:
+            with Netlink() as netlink:
+                netlink.link_add_veth("veth0", "eth0", pods[0])
+
+        dead.run(lay)
+        addresses = await network.attach(_path(pods[0]), "one")
+        assert device_name("one") in {name for _, name in network.thread.run(socket.if_nameindex)}
+        assert "veth0" not in {name for _, name in dead.run(socket.if_nameindex)}
+        assert addresses == await network.attach(_path(pods[0]), "one")
 
 
 async def test_a_full_range(node: NetnsThread, pods: list[int], tmp_path: Path) -> None:

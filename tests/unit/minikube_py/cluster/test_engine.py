@@ -137,12 +137,12 @@ def test_containers_and_own_images_are_removed(engine: ScriptedEngine) -> None:
     engine.answers |= {
         "/containers/json": (200, [{"Id": "one"}, {"Id": "gone"}]),
         "/containers/one": (200, b""),
-        "/images/json": (200, [{"RepoTags": ["minik.local/pause:1"]}, {"RepoTags": None}]),
+        "/images/json": (200, [{"Id": "p", "RepoTags": ["minik.local/pause:1"]}, {"Id": "old", "RepoTags": None}]),
         "/images/minik.local/pause:1": (409, {"message": "in use"}),
     }
     remove_containers(Path(os.environ["DOCKER_HOST"].removeprefix("unix://")), {"minik.cluster": "minik-1"})
     deleted = [line.partition(" ")[2] for line in engine.asked if line.startswith("DELETE")]
-    assert deleted == ["/containers/one", "/containers/gone", "/images/minik.local/pause:1"]
+    assert deleted == ["/containers/one", "/containers/gone", "/images/minik.local/pause:1", "/images/old"]
 
 
 def test_an_engine_that_is_away_has_nothing_to_remove(tmp_path: Path) -> None:
