@@ -38,6 +38,10 @@ class ServerDeps:
     on_images: Callable[[], None] = lambda: None
 
 
+#: As Go's servers limit a request's line: a command to run in a container is part of it.
+_LARGEST_HEAD = 1 << 20
+
+
 class AgentServer:
     """Listens on every address of the node."""
 
@@ -53,7 +57,12 @@ class AgentServer:
         self._watcher.start()
         # Without handler_cancellation a client that leaves would leave its exec and its followed log running.
         self._runner = web.AppRunner(
-            self._application(), handler_cancellation=True, shutdown_timeout=1.0, access_log=None
+            self._application(),
+            handler_cancellation=True,
+            shutdown_timeout=1.0,
+            access_log=None,
+            max_line_size=_LARGEST_HEAD,
+            max_field_size=_LARGEST_HEAD,
         )
         await self._runner.setup()
         tls = await asyncio.to_thread(server_context, self._deps.config)

@@ -17,6 +17,8 @@ from aiohttp.web_protocol import RequestHandler
 LARGEST_BODY = 3 * 1024 * 1024
 #: A connection without a request (or with half of one) is closed after this.
 IDLE_SECONDS = 300.0
+#: As Go's servers limit a request's line and headers: a command to run in a container is part of the line.
+LARGEST_HEAD = 1 << 20
 
 
 #: The protobuf form of an answer that is given in JSON, None where it has none.
@@ -67,6 +69,7 @@ class HTTPServer(web.Server):
 
     def __call__(self) -> Connection:
         settings: dict[str, Any] = {"access_log": None, "lingering_time": 0.0, "keepalive_timeout": IDLE_SECONDS}
+        settings |= dict.fromkeys(("max_line_size", "max_field_size"), LARGEST_HEAD)
         return Connection(self, seal=self._seal, loop=self._loop, **settings)
 
     def _limited_request(

@@ -143,3 +143,8 @@ async def test_a_body_has_a_limit(http: HTTP) -> None:
             assert (reply.status, (await reply.json())["reason"]) == (413, "RequestEntityTooLarge")
     except aiohttp.ClientConnectionError:
         pass  # the server hung up while we were still sending: as good an answer
+
+
+async def test_a_request_line_may_be_as_long_as_a_command(http: HTTP) -> None:
+    names = ",".join(f"name-{number}" for number in range(10_000))
+    assert (await http("GET", f"/api/v1/pods?labelSelector=app%20in%20({names})")).status == 200
