@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from minikube_py.cluster import kubeconfig
@@ -20,6 +21,7 @@ from minikube_py.cluster.network import Cable, ClusterNetwork, build_network, li
 from minikube_py.cluster.plan import (
     FABRIC_API_PORT,
     ClusterPlan,
+    NodePlan,
     agent_config,
     apiserver_config,
     controlplane_config,
@@ -28,9 +30,20 @@ from minikube_py.cluster.plan import (
     machine_config,
 )
 from minikube_py.cluster.userspace import Privileges
+from minikube_py.config.cluster import NodeRuntime
 from minikube_py.config.parts import Model, ReadinessConfig
 
 _log = logging.getLogger(__name__)
+
+#: What an agent chooses at its start, by its configuration.
+_AGENT_MODULES = (
+    "agent.network.node", "agent.proxy.service", "agent.dns.clusterdns", "minikube_py.hostnet.vended", "encodings.idna",
+)  # fmt: skip
+_RUNTIME_MODULES: dict[NodeRuntime, tuple[str, ...]] = {
+    "process": ("agent.runtime.process.runtime", "agent.images.store"),
+    "docker": ("agent.runtime.docker.runtime",),
+    "simulated": ("agent.runtime.simulated",),
+}
 
 
 class Assembly:
@@ -124,7 +137,7 @@ class Assembly:
         return [
             self._part("apiserver", "apiserver.app:main", network.fabric, keep=listeners),
             self._part("controlplane", "minikube_py.cluster.controlplane:main", network.fabric),
-            *(self._part(f"agent-{node.name}", "agent.app:main", network.nodes[node.name]) for node in self.plan.nodes),
+            *(self._agent(node) for node in self.plan.nodes),
         ]
 
     def readiness(self, progress: int) -> Part:
@@ -154,6 +167,10 @@ class Assembly:
             netns=self.network.nodes[node.name],
             own_pid_namespace=True,
         )
+
+    def _agent(self, node: NodePlan) -> Part:
+        part = self._part(f"agent-{node.name}", "agent.app:main", self.network.nodes[node.name])
+        return replace(part, modules=(*_AGENT_MODULES, *_RUNTIME_MODULES[node.runtime]))
 
     def _part(self, name: str, entry: str, netns: int, keep: tuple[int, ...] = ()) -> Part:
         config = self.plan.paths.configs / f"{name}.json"

@@ -25,7 +25,8 @@ class Part:
     """A process of the cluster: where it starts, what it is told, and where it lives.
 
     ``entry`` is ``module:function``; the function takes the path of a configuration file and returns an exit code.
-    ``netns`` is the network namespace it runs in, None for the host's.
+    ``netns`` is the network namespace it runs in, None for the host's. ``modules`` are what it will import besides its
+    entry: imported before the fork, their pages are shared and their time is spent once.
     """
 
     name: str
@@ -35,6 +36,12 @@ class Part:
     netns: int | None = None
     own_pid_namespace: bool = False
     keep: tuple[int, ...] = ()
+    modules: tuple[str, ...] = ()
+
+    def warm_up(self) -> None:
+        """Import what the part is made of into this process, from which it will be forked."""
+        for module in (self.entry.partition(":")[0], *self.modules):
+            importlib.import_module(module)
 
 
 @dataclass(slots=True)

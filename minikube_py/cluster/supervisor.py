@@ -8,7 +8,6 @@ a forking process has no use for an event loop's threads and locks. When it dies
 from __future__ import annotations
 
 import heapq
-import importlib
 import logging
 import os
 import selectors
@@ -79,14 +78,17 @@ class Supervisor:
         self._watch(self._control.listener, self._control.serve)
         self._progress.step(f"namespaces for {len(plan.nodes)} nodes")
         for part in assembly.machines():  # before the heavy imports: they stay small for life
+            part.warm_up()
             self._start(part)
         assembly.make_certificates()
         assembly.write_configs()
         self._progress.step("machines and certificates")
         for part in assembly.parts():
-            importlib.import_module(part.entry.partition(":")[0])
+            part.warm_up()
             self._start(part)
-        self._start(assembly.readiness(self._progress.descriptor))
+        readiness = assembly.readiness(self._progress.descriptor)
+        readiness.warm_up()
+        self._start(readiness)
         self._progress.step("control plane and agents started")
 
     def _start(self, part: Part) -> None:
