@@ -54,7 +54,7 @@ def take(target: Target, node: str) -> Census:
         processes=frozenset(_named(tree(machine) - {machine})),
         containers=frozenset(_containers(machine)),
         machine_files=len(os.listdir(f"/proc/{machine}/fd")),
-        machine_mounts=frozenset(_mounts(machine)),
+        machine_mounts=frozenset(mount for mount in _mounts(machine) if mount.startswith(str(target.root))),
         agent_files=len(os.listdir(f"/proc/{agent}/fd")),
         agent_threads=len(os.listdir(f"/proc/{agent}/task")),
         interfaces=frozenset(_interfaces(agent)),
