@@ -252,11 +252,11 @@ def _start(name: str, language: str, seed: str, folder: LabFolder) -> None:
 
     with _told(name):
         text = _on_cluster(name, run)
+    took = clock.monotonic() - begun
     fresh = Progress(lab=folder.name, number=folder.number, digest=folder.digest(), seed=seed, started=_now())
     known = _records().of(folder.name)
     _records().keep(known.model_copy(update={"seed": seed}) if known.started else fresh)
-    labshow.lesson(text, folder, name, language)
-    click.echo(say("ready", language, lab=folder.name, ns=folder.namespace, s=clock.monotonic() - begun))
+    labshow.lesson(text, folder, name, language, took=took)
 
 
 def _on_cluster(name: str, act: Callable[[Client], Awaitable[T]]) -> T:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from minikube_py.labs.variation import Values
 from minikube_py.labs.words import say, text_in
 
 _WIDEST = 100
+_FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def catalogue(folders: Sequence[LabFolder], records: Records, started: Collection[str], language: str) -> None:
@@ -27,17 +30,24 @@ def catalogue(folders: Sequence[LabFolder], records: Records, started: Collectio
         told = state if progress.passed or folder.name in started else ""
         mark = click.style("✓" if progress.passed else "…" if told else " ", fg="green")
         minutes = say("minutes", language, n=folder.lab.minutes)
-        click.echo(f"{mark} {folder.number:>2}  {folder.name:<18} {text_in(folder.lab.title, language)}")
-        click.echo(
-            click.style(f"      {text_in(folder.lab.idea, language)} ({minutes}{', ' if told else ''}{told})", dim=True)
-        )
+        title = f"{text_in(folder.lab.title, language)} ({minutes}{', ' if told else ''}{told})"
+        click.echo(f"{mark} {folder.number:>2}  {folder.name:<15} {title}")
+        click.echo(click.style(_indented(text_in(folder.lab.idea, language)), dim=True))
     click.echo("")
     click.echo(say("begin", language))
 
 
-def lesson(text: str, folder: LabFolder, cluster: str, language: str) -> None:
+def _indented(text: str) -> str:
+    indent = " " * 6
+    return click.wrap_text(text, min(shutil.get_terminal_size().columns, _WIDEST), indent, indent)
+
+
+def lesson(text: str, folder: LabFolder, cluster: str, language: str, *, took: float = 0.0) -> None:
+    """``took``: seconds of setting up; 0 where the lesson is read again."""
     markdown(text)
     click.echo("")
+    if took:
+        click.echo(say("ready", language, lab=folder.name, ns=folder.namespace, s=took))
     if cluster != "minik":
         click.echo(say("cluster", language, cluster=cluster))
     click.echo(say("next", language, lab=folder.name))
@@ -108,7 +118,7 @@ def collected(file: Path) -> bool:
 
 
 def markdown(text: str) -> None:
-    """In colours and boxes on a terminal; as it was written elsewhere."""
+    """In colours on a terminal, as it was written elsewhere. Commands are never wrapped: they are to be copied."""
     if not sys.stdout.isatty():
         click.echo(text.rstrip())
         return
@@ -116,4 +126,11 @@ def markdown(text: str) -> None:
     from rich.markdown import Markdown
 
     console = Console()
-    console.print(Markdown(text, code_theme="ansi_dark"), width=min(console.width, _WIDEST))
+    for number, part in enumerate(_FENCE.split(text)):
+        if number % 2:
+            click.echo("")
+            for line in part.strip("\n").splitlines():
+                click.echo("    " + click.style(line, fg="cyan"))
+            click.echo("")
+        elif part.strip():
+            console.print(Markdown(part.strip()), width=min(console.width, _WIDEST))
