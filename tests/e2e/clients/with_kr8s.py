@@ -1,4 +1,4 @@
-"""kr8s: objects, wait, exec, port-forward, scale. Prints "ok"."""
+"""kr8s: objects, wait, watch, exec, port-forward, scale. Prints "ok"."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ with pod.portforward(remote_port=8080, local_port=None) as port:
     assert httpx.get(f"http://127.0.0.1:{port}/hostname").text.strip() == pod.name
 deployment.scale(2)
 deployment.label({"x": "y"})
+for _kind, seen in api.watch("deployments.apps", namespace=namespace):
+    if seen.metadata.labels.get("x") == "y":
+        break
 deployment.delete(propagation_policy="Background")
 service.delete()
 print("ok")
