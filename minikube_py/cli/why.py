@@ -19,6 +19,7 @@ from minikube_py.cli.apply import namespace_option
 from minikube_py.cli.options import cluster_name
 from minikube_py.client.errors import ConnectionFailed
 from minikube_py.client.rest import Client
+from minikube_py.insight.why.claims import why_claim
 from minikube_py.insight.why.finding import Diagnosis, Finding
 from minikube_py.insight.why.nodes import why_node
 from minikube_py.insight.why.picture import Picture
@@ -72,6 +73,16 @@ def node(name: str, output: str, node_name: str) -> None:
     _tell(name, output, lambda picture: why_node(picture, node_name))
 
 
+@why.command()
+@cluster_name
+@namespace_option
+@output_option
+@click.argument("claim_name", metavar="NAME")
+def pvc(name: str, namespace: str, output: str, claim_name: str) -> None:
+    """Why PersistentVolumeClaim NAME is not bound."""
+    _tell(name, output, lambda picture: why_claim(picture, namespace, claim_name))
+
+
 def _tell(cluster: str, output: str, judge: Callable[[Picture], Diagnosis]) -> None:
     with told_plainly(cluster):
         diagnosis = judge(asyncio.run(_look(cluster)))
@@ -106,6 +117,9 @@ async def _look(cluster: str) -> Picture:
             pods=(await client.list(resources.PODS)).items,
             nodes=nodes,
             workloads=[each for kind in _WORKLOADS for each in (await client.list(kind)).items],
+            claims=(await client.list(resources.PERSISTENTVOLUMECLAIMS)).items,
+            volumes=(await client.list(resources.PERSISTENTVOLUMES)).items,
+            classes=(await client.list(resources.STORAGECLASSES)).items,
             events=(await client.list(resources.EVENTS)).items,
             tables=tables,
             silent=silent,

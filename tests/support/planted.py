@@ -55,6 +55,9 @@ class Planted:
             ],
         }
         self.slices = [self.slice]
+        self.claims = [self._claim()]
+        self.volumes = [self._volume()]
+        self.classes: list[Object] = []
         self.events: list[Object] = []
         self.tables: dict[str, dict[str, Any]] = {name: {"synced": True, "routes": [self._route()]} for name in NODES}
         self.silent: dict[str, str] = {}
@@ -71,6 +74,9 @@ class Planted:
             pods=self.pods,
             nodes=self.nodes,
             workloads=self.workloads,
+            claims=self.claims,
+            volumes=self.volumes,
+            classes=self.classes,
             events=self.events,
             tables=self.tables,
             silent=self.silent,
@@ -112,6 +118,43 @@ class Planted:
         other["metadata"] |= metadata
         self.services.append(other)
         return other
+
+    def unbound(self, **spec: Any) -> None:
+        """The claim has no volume, and ``spec`` more in its own."""
+        claim = self.claims[0]
+        claim["status"] = {"phase": "Pending"}
+        del claim["spec"]["volumeName"]
+        claim["spec"] |= spec
+        self.volumes[0]["spec"].pop("claimRef")
+        self.volumes[0]["status"] = {"phase": "Available"}
+
+    @staticmethod
+    def _claim() -> Object:
+        return {
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"namespace": "default", "name": "data"},
+            "spec": {
+                "storageClassName": "disk",
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "1Gi"}},
+                "volumeName": "pv-1",
+            },
+            "status": {"phase": "Bound"},
+        }
+
+    @staticmethod
+    def _volume() -> Object:
+        return {
+            "kind": "PersistentVolume",
+            "metadata": {"name": "pv-1"},
+            "spec": {
+                "storageClassName": "disk",
+                "accessModes": ["ReadWriteOnce"],
+                "capacity": {"storage": "2Gi"},
+                "claimRef": {"namespace": "default", "name": "data"},
+            },
+            "status": {"phase": "Bound"},
+        }
 
     @staticmethod
     def _pod(name: str, node: str, ip: str) -> Object:

@@ -7,6 +7,7 @@ from typing import Any
 
 from minikube_py.api.meta import condition_is_true, find_condition, is_deleting, name_of, namespace_of
 from minikube_py.api.types import Object
+from minikube_py.insight.why.claims import claims_of, why_claim
 from minikube_py.insight.why.finding import Diagnosis, Finding, first_causes
 from minikube_py.insight.why.nodes import not_ready
 from minikube_py.insight.why.picture import Picture, find, is_finished, nearest_name
@@ -30,6 +31,7 @@ def pod_findings(picture: Picture, pod: Object) -> Iterator[Finding]:
     steps = (
         lambda: _deleting(pod),
         lambda: _ended(pod),
+        lambda: _claims(picture, pod),
         lambda: _unscheduled(picture, pod),
         lambda: _node(picture, pod),
         lambda: _containers(pod),
@@ -98,6 +100,15 @@ def _ended(pod: Object) -> Iterator[Finding]:
 def _exits(pod: Object) -> str:
     ends = [(each["name"], each.get("state", {}).get("terminated")) for each in _statuses(pod)]
     return ", ".join(f"container {name} exited with {end.get('exitCode')}" for name, end in ends if end)
+
+
+def _claims(picture: Picture, pod: Object) -> Iterator[Finding]:
+    """A claim that waits for its first pod does not hold this one up: the scheduler binds both."""
+    if (pod.get("spec") or {}).get("nodeName") or is_finished(pod):
+        return
+    for name in claims_of(pod):
+        for found in why_claim(picture, namespace_of(pod), name).causes:
+            yield Finding(found.code, f"pod {name_of(pod)} waits for claim {name}: {found.cause}", found.fix)
 
 
 def _unscheduled(picture: Picture, pod: Object) -> Iterator[Finding]:
