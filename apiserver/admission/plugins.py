@@ -10,6 +10,7 @@ from apiserver.admission.nodes import NodeRestriction
 from apiserver.admission.pods import DefaultTolerationSeconds, Priority
 from apiserver.admission.podsecurity import PodSecurity
 from apiserver.admission.quota import ResourceQuota
+from apiserver.admission.runtimeclass import RuntimeClass
 from apiserver.admission.serviceaccounts import ServiceAccountAdmission
 from apiserver.auth.rbac import RBAC
 
@@ -24,6 +25,7 @@ def default_chain(rbac: RBAC | None) -> AdmissionChain:
             LimitRanger(),
             ServiceAccountAdmission(),
             NodeRestriction(),
+            RuntimeClass(),
             PodSecurity(),
             Priority(),
             DefaultTolerationSeconds(),

@@ -200,12 +200,12 @@ def _instant(value: Any) -> datetime | None:
 
 def _read_time(value: Any) -> str | None:
     moment = _instant(value)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+    return moment.strftime("%4Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
 def _read_micro_time(value: Any) -> str | None:
     moment = _instant(value)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else None
+    return moment.strftime("%4Y-%m-%dT%H:%M:%S.%fZ") if moment else None
 
 
 def _read_int_or_string(value: Any) -> int | str:

@@ -58,12 +58,12 @@ def canonical_time(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _time(text: str) -> str:
-    return _instant(text, _RFC3339).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _instant(text, _RFC3339).strftime("%4Y-%m-%dT%H:%M:%SZ")
 
 
 def canonical_micro_time(text: str) -> str:
     """A metav1.MicroTime: RFC 3339 in UTC with six decimals. Raises ValueError."""
-    return _instant(text, _RFC3339_MICRO).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _instant(text, _RFC3339_MICRO).strftime("%4Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _instant(text: str, layout: str) -> datetime:

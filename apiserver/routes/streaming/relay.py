@@ -11,6 +11,7 @@ from aiohttp import web
 
 from apiserver.routes.responses import ChunkedStream, Header
 from apiserver.routes.streaming.locations import Endpoint
+from apiserver.routes.streaming.messages import send_messages, wants_messages
 from minikube_py.api.errors import BadRequest, InternalError, NotFound, ServiceUnavailable, StatusError
 
 _PIECE = 64 * 1024
@@ -62,6 +63,8 @@ class Relay:
         async with self._open("GET", endpoint.url + path, context) as response:
             if response.status != 200:
                 raise refusal(response.status, (await response.text()).strip())
+            if wants_messages(request):
+                return await send_messages(request, response.content.iter_any())
             return await _stream(request, response, _TEXT)
 
     async def forward(

@@ -55,7 +55,7 @@ def plan_actions(sts: Object, pods: Sequence[Object], revisions: Revisions, now:
     if is_deleting(sts):
         return actions
     replicas = {ordinal: by_ordinal.get(ordinal) for ordinal in wanted}
-    if _bring_up(sts, replicas, revisions, actions, now) or _take_down(sts, actions):
+    if _bring_up(sts, replicas, revisions, actions, now) or _take_down(sts, replicas, actions, now):
         return actions
     _update(sts, replicas, revisions, actions, now)
     return actions
@@ -103,15 +103,20 @@ def _bring_up(
     return False
 
 
-def _take_down(sts: Object, actions: Actions) -> bool:
-    """From the highest number; an ordered set removes one at a time, and waits until it is gone."""
+def _take_down(sts: Object, replicas: Mapping[int, Object | None], actions: Actions, now: datetime) -> bool:
+    """From the highest number; an ordered set removes one at a time, and waits until it is gone.
+
+    An ordered set whose lower pods are not well does not remove one that is not well either: ``processCondemned``.
+    """
     if not actions.condemned:
         return False
     if is_parallel(sts):
         actions.delete += [pod for pod in actions.condemned if not is_deleting(pod)]
         return False
     first = actions.condemned[0]
-    if not is_deleting(first):
+    lower = [*(pod for pod in replicas.values() if pod is not None), *reversed(actions.condemned)]
+    unwell = next((pod for pod in lower if not _is_up(sts, pod, now)), None)
+    if not is_deleting(first) and (unwell is first or _is_up(sts, first, now)):
         actions.delete.append(first)
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -181,6 +182,27 @@ async def test_exec_carries_input_output_and_the_exit_code(running: Running) -> 
     assert received[1] == b"cat -nhello"
     assert received[2] == b"careful"
     assert orjson.loads(received[3])["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "failure"),
+    [("v4.base64.channel.k8s.io", b'"reason":"NonZeroExitCode"'), ("channel.k8s.io", b"exit status 3"),
+     ("base64.channel.k8s.io", b"exit status 3")],
+)  # fmt: skip
+async def test_exec_over_the_older_protocols(running: Running, protocol: str, failure: bytes) -> None:
+    running.runtime.on_exec = lambda _status, _command, _stdin: ExecResult(3, stdout=b"hi")
+    await running.pod()
+    received: dict[int, bytes] = {}
+    url = f"{running.url}/exec/default/web/app?command=cat&output=1"
+    async with asyncio.timeout(60), running.session.ws_connect(url, protocols=(protocol,)) as socket:
+        assert socket.protocol == protocol
+        async for message in socket:
+            data = message.data
+            coded = "base64" in protocol
+            channel, text = (int(data[0]), base64.b64decode(data[1:])) if coded else (data[0], data[1:])
+            received[channel] = received.get(channel, b"") + text
+    assert received[1] == b"hi"
+    assert failure in received[3]
 
 
 async def test_a_client_that_leaves_ends_its_command(running: Running) -> None:

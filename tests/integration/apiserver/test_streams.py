@@ -124,6 +124,16 @@ async def test_logs_are_streamed_and_end_with_their_reader(server: Server, agent
         await agent.ended.wait()
 
 
+@pytest.mark.parametrize(("protocol", "line"), [("binary.k8s.io", b"line\n"), ("base64.binary.k8s.io", "bGluZQo=")])
+async def test_a_log_comes_as_messages_to_those_who_ask_so(
+    server: Server, agent: Agent, protocol: str, line: bytes | str
+) -> None:
+    path = f"{server.admin.url}{DEFAULT}/pods/p/log"
+    async with asyncio.timeout(60), server.admin.session.ws_connect(path, protocols=(protocol,)) as socket:
+        assert socket.protocol == protocol
+        assert [message.data async for message in socket] == [line[:0], line]
+
+
 async def test_nobody_at_the_other_end(server: Server) -> None:
     await _register(server.admin, 1)
     reply = await server.admin("GET", f"{DEFAULT}/pods/p/log")

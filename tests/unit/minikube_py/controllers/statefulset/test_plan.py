@@ -61,6 +61,13 @@ def test_down_from_the_top_one_by_one() -> None:
     assert plan(sts(1), pod(0), pod(1), pod(2, **GOING)) == ([], [])
 
 
+def test_down_waits_for_what_is_not_well() -> None:
+    """All are unwell: the highest may not go before the lower ones are well; the lowest unwell one may."""
+    assert plan(sts(0), pod(0, ready=False), pod(1, ready=False), pod(2, ready=False)) == ([], [])
+    assert plan(sts(0), pod(0), pod(1), pod(2, ready=False)) == ([], ["db-2"])
+    assert plan(sts(0), pod(0, ready=False), pod(1), pod(2)) == ([], ["db-2"])
+
+
 def test_failed_pods_are_made_again() -> None:
     assert plan(sts(1), pod(0, phase="Failed", ready=False)) == ([], ["db-0"])
 
