@@ -31,6 +31,8 @@ _IMPERSONATE = "impersonate-"
 
 #: A route outside the resources: gives an answer, or None where the path is not its own.
 Document = Callable[[RequestInfo, web.BaseRequest], Answer | None]
+#: The same for documents, which may have to be built.
+Documents = Callable[[RequestInfo, web.BaseRequest], Awaitable[Answer | None]]
 #: A route of resources and subresources.
 ResourceRoute = Callable[[web.BaseRequest, RequestInfo, Identity], Awaitable[web.StreamResponse]]
 
@@ -44,7 +46,7 @@ class API:
         authenticator: Authenticator,
         authorization: Authorization,
         public: Document,
-        documents: Document,
+        documents: Documents,
         resources: ResourceRoute,
         metrics: Metrics,
     ) -> None:
@@ -98,7 +100,7 @@ class API:
             return await self._resources(request, info, user)
         if info.path == "/metrics":
             return await send(request, self._metrics.answer())
-        return await send(request, self._documents(info, request) or not_a_path())
+        return await send(request, await self._documents(info, request) or not_a_path())
 
     def _identity(self, request: web.BaseRequest) -> Identity:
         certificate = certificate_identity(connection_of(request))

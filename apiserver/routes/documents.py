@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections.abc import Mapping
 
@@ -44,13 +45,13 @@ class Documents:
         self._openapi = openapi
         self._fixed = {"/version": version_document(), **fixed}
 
-    def answer(self, info: RequestInfo, request: web.BaseRequest) -> Answer | None:
+    async def answer(self, info: RequestInfo, request: web.BaseRequest) -> Answer | None:
         """The document at a path, None where there is none."""
         fixed = self._fixed.get(info.path.rstrip("/"))
         if fixed is not None:
             return Answer(200, fixed)
         if info.path.startswith("/openapi/"):
-            return _openapi_answer(self._openapi, info, request)
+            return await _openapi_answer(self._openapi, info, request)
         document = self._discovery.answer(info.path, request.headers.get("Accept", ""))
         if document is None:
             return None
@@ -59,9 +60,10 @@ class Documents:
         return document_answer(document, request.headers.get("If-None-Match", ""))
 
 
-def _openapi_answer(openapi: OpenAPI, info: RequestInfo, request: web.BaseRequest) -> Answer | None:
+async def _openapi_answer(openapi: OpenAPI, info: RequestInfo, request: web.BaseRequest) -> Answer | None:
+    """Building a document takes up to a fifth of a second: in a thread, so that others get their answers meanwhile."""
     known_hash = info.parameter("hash")
-    found = openapi.answer(info.path, request.headers.get("Accept", ""), known_hash)
+    found = await asyncio.to_thread(openapi.answer, info.path, request.headers.get("Accept", ""), known_hash)
     if isinstance(found, Redirect):
         return Answer(301, b"", b"text/plain", (("Location", found.location),))
     if found is None:

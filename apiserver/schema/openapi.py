@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources as package_files
 from itertools import groupby
+from threading import Lock
 from typing import Any
 
 import orjson
@@ -61,7 +62,7 @@ class Redirect:
 
 
 class OpenAPI:
-    """The documents for a fixed set of resources; a changed set is a new OpenAPI."""
+    """The documents for a fixed set of resources; a changed set is a new OpenAPI. May be asked by several threads."""
 
     def __init__(self, model: Model, resources: Iterable[Resource]) -> None:
         self._model = model
@@ -71,6 +72,7 @@ class OpenAPI:
             for key, found in groupby(ordered, key=lambda resource: (resource.group, resource.version))
         }
         self._documents: dict[str, Packed] = {}
+        self._building = Lock()
 
     @cached_property
     def _source_hash(self) -> bytes:
@@ -110,19 +112,21 @@ class OpenAPI:
         """The document of a group version (``api/v1``, ``apis/apps/v1``), None where it is not served."""
         if path not in self._groups:
             return None
-        if path not in self._documents:
-            body = orjson.dumps(self._build_v3(self._groups[path]))
-            self._documents[path] = _pack(body, "application/json", self.hash_of(path))
+        with self._building:
+            if path not in self._documents:
+                body = orjson.dumps(self._build_v3(self._groups[path]))
+                self._documents[path] = _pack(body, "application/json", self.hash_of(path))
         return self._documents[path]
 
     def v2(self, *, protobuf: bool = False) -> Packed:
         """``/openapi/v2`` in JSON or as the protobuf message that old clients want."""
         name = "v2 protobuf" if protobuf else "v2"
-        if name not in self._documents:
-            document = self._build_v2()
-            body = encode_document(document) if protobuf else orjson.dumps(document)
-            content_type = V2_PROTOBUF if protobuf else "application/json"
-            self._documents[name] = _pack(body, content_type, hashlib.sha512(body).hexdigest().upper())
+        with self._building:
+            if name not in self._documents:
+                document = self._build_v2()
+                body = encode_document(document) if protobuf else orjson.dumps(document)
+                content_type = V2_PROTOBUF if protobuf else "application/json"
+                self._documents[name] = _pack(body, content_type, hashlib.sha512(body).hexdigest().upper())
         return self._documents[name]
 
     def _build_v3(self, group: list[Resource]) -> dict[str, Any]:

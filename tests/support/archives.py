@@ -8,14 +8,17 @@ import json
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 BUSYBOX = Path("/bin/busybox")
 APPLETS = ("cat", "echo", "env", "id", "ls", "nc", "nslookup", "sh", "sleep", "wget")
 
 
-def busybox_archive(path: Path, tag: str, config: Mapping[str, Any]) -> None:
-    """An image with Debian's static busybox and links for its usual applets."""
+def busybox_archive(
+    path: Path, tag: str, config: Mapping[str, Any], files: Mapping[str, bytes] = MappingProxyType({})
+) -> None:
+    """An image with Debian's static busybox, links for its usual applets and more ``files``."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as archive:
         _add(archive, "bin/busybox", BUSYBOX.read_bytes(), mode=0o755)
@@ -23,6 +26,8 @@ def busybox_archive(path: Path, tag: str, config: Mapping[str, Any]) -> None:
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             archive.addfile(link)
+        for name, data in files.items():
+            _add(archive, name, data)
     save_archive(path, tag, layer.getvalue(), config)
 
 
