@@ -84,6 +84,7 @@ def make_proxy(
         informers=informers,
         node_name=config.node_name,
         node_ips=config.node_ips,
+        pod_cidrs=config.pod_cidrs,
         network=config.network,
         host_sockets=host_sockets,
         clock=clock,

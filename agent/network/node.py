@@ -93,11 +93,11 @@ def _set_sysctls(node: NodeNetwork) -> None:
         "net.ipv4.tcp_congestion_control": CONGESTION_CONTROL,
         "net.ipv4.ip_unprivileged_port_start": "0",
         "net.ipv4.ip_local_port_range": "32768 60999",
-        "net.ipv4.icmp_ratelimit": "0",  # a refusal is one by one: unlimited, or the seventh client in a row waits
+        "net.ipv4.icmp_ratemask": "0",  # refusals are not limited, or the seventh client in a row would wait
     }
     if node.has_ipv6:
         write_sysctl("net.ipv6.conf.all.forwarding", "1")
-        optional |= {"net.ipv6.icmp.ratelimit": "0"}
+        optional |= {"net.ipv6.icmp.ratemask": "127"}
         optional |= {"net.ipv6.conf.all.accept_dad": "0", "net.ipv6.conf.default.accept_dad": "0"}
     for name, value in optional.items():
         with contextlib.suppress(OSError):

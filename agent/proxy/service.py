@@ -38,8 +38,9 @@ _LOOPBACKS = ("127.0.0.0/8", "::1/128")
 
 
 class ServiceProxy:
-    """Serves every Service on this node. ``host_sockets`` None: there is no host network apart from the node's.
+    """Serves every Service on this node.
 
+    ``pod_cidrs`` are this node's own. ``host_sockets`` None: there is no host network apart from the node's.
     ``keep_sources`` False leaves the namespace's netfilter and routing rules alone and masquerades every client.
     """
 
@@ -49,6 +50,7 @@ class ServiceProxy:
         informers: InformerSet,
         node_name: str,
         node_ips: tuple[str, ...],
+        pod_cidrs: tuple[str, ...],
         network: Network,
         host_sockets: HostSockets | None,
         clock: Clock,
@@ -60,7 +62,7 @@ class ServiceProxy:
         addresses = tuple(dict.fromkeys(node_ips + loopback))
         self._table = RoutingTable(Node(node_name, addresses, host_addresses=loopback if host_sockets else ()))
         own = (*node_ips, *_LOOPBACKS, *_POD_GATEWAYS, *network.service_cidrs)
-        clients = Clients(pod_cidrs=network.pod_cidrs, node_addresses=own)
+        clients = Clients(pod_cidrs=network.pod_cidrs, node_addresses=own, local_pod_cidrs=pod_cidrs)
         self._plane, self._second_choice = choose_planes(
             mode,
             clients=clients,

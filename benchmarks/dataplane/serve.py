@@ -44,10 +44,15 @@ def plane(name: str, node_ip: str) -> DataPlane:
     """A data plane by name."""
     clients = Clients(pod_cidrs=["10.244.0.0/16"], node_addresses=[node_ip, "127.0.0.0/8"])
     node_ips = (node_ip,)
-    userspace = UserspaceDataPlane(
-        clients=clients, host_sockets=None, clock=SystemClock(), keep_sources=False, node_ips=node_ips
-    )
-    return NftablesDataPlane(clients=clients, node_ips=node_ips, beside=userspace) if name == "nftables" else userspace
+
+    def userspace(*, keep: bool) -> DataPlane:
+        return UserspaceDataPlane(
+            clients=clients, host_sockets=None, clock=SystemClock(), keep_sources=keep, node_ips=node_ips
+        )
+
+    if name == "userspace":
+        return userspace(keep=True)
+    return NftablesDataPlane(clients=clients, node_ips=node_ips, beside=userspace(keep=False))
 
 
 async def main(name: str, node_ip: str, *services: str) -> None:

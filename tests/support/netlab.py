@@ -22,10 +22,18 @@ Result = TypeVar("Result")
 WORLD = "198.51.100.2"
 GATEWAY = "169.254.1.1"
 SERVER_PORT = 8080
-PODS = {"a": ("node-1", "10.244.0.2"), "b": ("node-1", "10.244.0.3"), "c": ("node-2", "10.244.1.2")}
+PODS = {
+    "a": ("node-1", "10.244.0.2"),
+    "b": ("node-1", "10.244.0.3"),
+    "c": ("node-2", "10.244.1.2"),
+    "d": ("node-2", "10.244.1.3"),
+}
+#: Addresses that are nobody's: external IPs and load balancers'. The fabric sends them, and Services, to node-1.
+FOREIGN, FOREIGN6 = "203.0.113.0/24", "fd00:203::/64"
+SERVICES, SERVICES6 = "10.96.0.0/16", "fd00:96::/112"
 #: The same places in IPv6.
 WORLD6, GATEWAY6, FABRIC6 = "fd00:51::2", "fd00:169::1", "fd00:230::1"
-PODS6 = {"a": "fd00:10::2", "b": "fd00:10::3", "c": "fd00:10:0:1::2"}
+PODS6 = {"a": "fd00:10::2", "b": "fd00:10::3", "c": "fd00:10:0:1::2", "d": "fd00:10:0:1::3"}
 NODES6 = {"node-1": ("fd00:230::11", "fd00:10::/64"), "node-2": ("fd00:230::12", "fd00:10:0:1::/64")}
 NODES = {"node-1": ("192.168.230.11", "10.244.0.0/24"), "node-2": ("192.168.230.12", "10.244.1.0/24")}
 
@@ -51,12 +59,14 @@ class Namespace:
     def _prepare(self) -> None:
         with Netlink() as netlink:
             netlink.link_up("lo")
-        for name in ("ip_forward", "conf/all/rp_filter", "conf/default/rp_filter", "icmp_ratelimit"):
+        for name in ("ip_forward", "conf/all/rp_filter", "conf/default/rp_filter", "icmp_ratemask"):
             with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
                 file.write("1" if name == "ip_forward" else "0")
         for name, value in (("all/forwarding", "1"), ("all/accept_dad", "0"), ("default/accept_dad", "0")):
             with open(f"/proc/sys/net/ipv6/conf/{name}", "w") as file:
                 file.write(value)
+        with open("/proc/sys/net/ipv6/icmp/ratemask", "w") as file:
+            file.write("127")
 
 
 class LoopThread:
@@ -135,15 +145,19 @@ class Lab:
             self._uplink(node, ip + "/32", "192.168.230.1")
             self._uplink(node, ip6 + "/128", FABRIC6)
             with self.places[node].netlink() as net:
-                net.route_local("10.96.0.0/16")
-                net.route_local("fd00:96::/112")
+                net.route_local(SERVICES)
+                net.route_local(SERVICES6)
+        with fabric.netlink() as net:
+            for cidr in (FOREIGN, SERVICES, FOREIGN6, SERVICES6):
+                via = (NODES6 if ":" in cidr else NODES)["node-1"][0]
+                net.route_add(cidr, via=via, dev="n0", onlink=True)
         for pod, (node, ip) in PODS.items():
             with self.places[node].netlink() as net:
                 net.link_add_veth(f"v{pod}", "eth0", self.places[pod].fd)
                 net.addr_add(f"v{pod}", GATEWAY + "/32", scope=253)
-                net.route_add(ip + "/32", dev=f"v{pod}")
+                net.route_add(ip + "/32", dev=f"v{pod}", src=NODES[node][0])
                 net.addr_add(f"v{pod}", GATEWAY6 + "/128")
-                net.route_add(PODS6[pod] + "/128", dev=f"v{pod}")
+                net.route_add(PODS6[pod] + "/128", dev=f"v{pod}", src=NODES6[node][0])
             self._uplink(pod, ip + "/32", GATEWAY)
             self._uplink(pod, PODS6[pod] + "/128", GATEWAY6)
 
@@ -228,12 +242,15 @@ def _ask_udp(ip: str, port: int, timeout: float) -> tuple[str, str]:
         sock.settimeout(timeout)
         try:
             sock.connect((ip, port))
-            sock.send(b"who")
+            with contextlib.suppress(PermissionError):  # what a filter on this host drops; a refusal can still follow
+                sock.send(b"who")
             return _parse(sock.recv(100))
         except ConnectionRefusedError:
             return "refused", ""
         except TimeoutError:
             return "timeout", ""
+        except OSError:
+            return "unreachable", ""
 
 
 def _parse(greeting: bytes) -> tuple[str, str]:

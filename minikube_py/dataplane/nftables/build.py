@@ -8,10 +8,11 @@ from ipaddress import ip_address
 from minikube_py.dataplane.contract import DataPlane
 from minikube_py.dataplane.model import Changes, Frontend, Scope, family_of
 from minikube_py.dataplane.nftables import messages as nf
-from minikube_py.dataplane.nftables.layout import packed_address
+from minikube_py.dataplane.nftables.layout import LOCAL_PODS, OWN, PODS, packed_address
 from minikube_py.dataplane.nftables.netfilter import Netfilter
 from minikube_py.dataplane.nftables.plane import FamilyTable
 from minikube_py.dataplane.nftables.rules import Family
+from minikube_py.dataplane.userspace import leftovers
 from minikube_py.dataplane.userspace.clients import Clients
 
 _log = logging.getLogger(__name__)
@@ -47,14 +48,14 @@ class NftablesDataPlane:
         for ip in self._node_ips:
             family = family_of(ip)
             number = nf.IPV4 if family == "IPv4" else nf.IPV6
-            table = FamilyTable(
-                Family(number, packed_address(ip)),
-                netfilter,
-                pods=_of_family(self._clients.pod_cidrs, family),
-                own=_of_family(self._clients.node_addresses, family),
-            )
+            table = FamilyTable(Family(number, packed_address(ip)), netfilter, networks=self._networks(family))
             table.probe()
             self._tables[family] = table
+
+    def _networks(self, family: str) -> dict[str, list[str]]:
+        known = self._clients
+        networks = {PODS: known.pod_cidrs, LOCAL_PODS: known.local_pod_cidrs, OWN: known.node_addresses}
+        return {name: _of_family(cidrs, family) for name, cidrs in networks.items()}
 
     def apply(self, changes: Changes) -> None:
         """See DataPlane."""
@@ -67,8 +68,18 @@ class NftablesDataPlane:
             else:
                 kernel.setdefault(family_of(frontend.ip), {})[frontend] = route
         self._beside.apply(beside)
+        first = not any(table.installed for table in self._tables.values())
         for family, table in self._tables.items():
             self._apply(table, kernel.get(family, {}))
+        if first:
+            self._clear_leftovers()
+
+    def _clear_leftovers(self) -> None:
+        """The last agent of this node may have been killed, and have been a userspace one."""
+        try:
+            leftovers.clear(self._node_ips)
+        except OSError as error:
+            _log.warning("cannot clear what a userspace plane left: %s", error)
 
     def _apply(self, table: FamilyTable, changes: Changes) -> None:
         for frontend, route in changes.items():

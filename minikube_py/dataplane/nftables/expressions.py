@@ -132,6 +132,11 @@ def masquerade() -> bytes:
     return _expression("masq")
 
 
+def reset() -> bytes:
+    """Refuses a TCP connection with a reset."""
+    return _expression("reject", be32(1, _REJECT_RESET))
+
+
 def reject(code: int) -> bytes:
     """Refuses with an ICMP unreachable of ``code``."""
     return _expression("reject", be32(1, _REJECT_ICMP), attribute(2, bytes([code])))

@@ -31,8 +31,8 @@ from typing import NamedTuple
 from minikube_py.dataplane.model import Backends, KeepSource, Kind, PortKey, Route, Verdict
 from minikube_py.dataplane.nftables import messages as nf
 
-SERVICES, CHAINS, ENDPOINTS, LOCALS, LOCAL_CHAINS, PODS, OWN, HAIRPINS, AFFINITY = SETS = (
-    "services", "chains", "endpoints", "locals", "local-chains", "pods", "own", "hairpins", "affinity",
+SERVICES, CHAINS, ENDPOINTS, LOCALS, LOCAL_CHAINS, PODS, LOCAL_PODS, OWN, HAIRPINS, AFFINITY = SETS = (
+    "services", "chains", "endpoints", "locals", "local-chains", "pods", "local-pods", "own", "hairpins", "affinity",
 )  # fmt: skip
 #: Sets are numbered, so that rules of the same transaction can refer to them.
 IDENTITIES = {name: number for number, name in enumerate(SETS, 1)}

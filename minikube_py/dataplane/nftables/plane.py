@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from minikube_py.dataplane.model import Changes, Frontend, PortKey, Route
 from minikube_py.dataplane.nftables import messages as nf
@@ -18,8 +18,6 @@ from minikube_py.dataplane.nftables.layout import (
     CHAINS,
     LOCAL_CHAINS,
     LOCALS,
-    OWN,
-    PODS,
     SERVICES,
     Chain,
     Guard,
@@ -42,13 +40,23 @@ _ELEMENTS_PER_MESSAGE = 400
 _LAST = (LOCAL_CHAINS, CHAINS, LOCALS, SERVICES)
 
 
+def drop_tables(netfilter: Netfilter) -> None:
+    """Takes away what another agent left, if it left anything. Raises OSError."""
+    transaction = Transaction()
+    for family in (nf.IPV4, nf.IPV6):
+        transaction.add(nf.NEW_TABLE, family, nf.table_body(TABLE), nf.CREATE)
+        transaction.add(nf.DELETE_TABLE, family, nf.table_body(TABLE))
+    netfilter.commit(transaction)
+
+
 class FamilyTable:
     """One address family's table in the kernel and what is in it."""
 
-    def __init__(self, family: Family, netfilter: Netfilter, *, pods: Iterable[str], own: Iterable[str]) -> None:
+    def __init__(self, family: Family, netfilter: Netfilter, *, networks: Mapping[str, Iterable[str]]) -> None:
+        """``networks`` are the contents of the sets PODS, LOCAL_PODS and OWN."""
         self._family = family
         self._netfilter = netfilter
-        self._networks = {PODS: tuple(pods), OWN: tuple(own)}
+        self._networks = {name: tuple(cidrs) for name, cidrs in networks.items()}
         self._routes: dict[Frontend, Route] = {}
         self._layouts: dict[Frontend, Layout] = {}
         self._elements: dict[tuple[str, bytes], bytes | None] = {}

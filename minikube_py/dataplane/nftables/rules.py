@@ -16,6 +16,7 @@ from minikube_py.dataplane.nftables.layout import (
     IDENTITIES,
     LOCAL,
     LOCAL_CHAINS,
+    LOCAL_PODS,
     LOCALS,
     OWN,
     PODS,
@@ -28,8 +29,9 @@ from minikube_py.dataplane.nftables.layout import (
 MASQUERADE_BIT = 0x4000
 Rule = tuple[bytes, ...]
 
+_TCP, _TCP_FLAGS, _SYN, _ACK = 6, 13, 0x02, 0x10
 _DNAT_PRIORITY, _SNAT_PRIORITY = -100, 100
-_ICMP_PORT_UNREACHABLE = {nf.IPV4: 3, nf.IPV6: 4}
+ICMP_PORT_UNREACHABLE = {nf.IPV4: 3, nf.IPV6: 4}
 
 
 class Family:
@@ -61,6 +63,7 @@ class Family:
             nf.set_body(table, LOCALS, key=front, data=label, identity=number[LOCALS]),
             nf.set_body(table, LOCAL_CHAINS, key=label, data=verdict, identity=number[LOCAL_CHAINS]),
             nf.set_body(table, PODS, key=(address, length), flags=nf.SET_INTERVAL, identity=number[PODS]),
+            nf.set_body(table, LOCAL_PODS, key=(address, length), flags=nf.SET_INTERVAL, identity=number[LOCAL_PODS]),
             nf.set_body(table, OWN, key=(address, length), flags=nf.SET_INTERVAL, identity=number[OWN]),
             nf.set_body(table, HAIRPINS, key=pair, identity=number[HAIRPINS]),
             nf.set_body(
@@ -86,8 +89,7 @@ class Family:
 
     def fixed_chains(self) -> dict[str, list[Rule]]:
         """The chains for those who get nothing."""
-        refuse = ex.reject(_ICMP_PORT_UNREACHABLE[self.family])
-        return {DROP_CHAIN: [(ex.decide(nf.DROP),)], REFUSE_CHAIN: [(refuse,)]}
+        return {DROP_CHAIN: [(ex.decide(nf.DROP),)], REFUSE_CHAIN: refusing(ICMP_PORT_UNREACHABLE[self.family])}
 
     def rules(self, chain: Chain) -> list[Rule]:
         """The rules of one chain for a number of endpoints."""
@@ -125,10 +127,16 @@ class Family:
         length, words = self.length, self._words
         both = (self._load_source(), ex.load_network(register + words, self._source + length, length))
         hairpin = *both, ex.member(HAIRPINS, IDENTITIES[HAIRPINS], register)
-        return [(*marked, *to_node), (*hairpin, *to_node)]
+        # A pod elsewhere that came by a node port of ours, and goes elsewhere: the answers must come by here again.
+        passing = (*self._from(PODS), *self._from(LOCAL_PODS, inverted=True), *self._to_elsewhere())
+        return [(*marked, *to_node), (*hairpin, *to_node), (*passing, *to_node)]
 
-    def _load_source(self, register: int = ex.REGISTER) -> bytes:
-        return ex.load_network(register, self._source, self.length)
+    def _to_elsewhere(self) -> Rule:
+        destination = ex.load_network(ex.REGISTER, self._source + self.length, self.length)
+        return destination, ex.member(LOCAL_PODS, IDENTITIES[LOCAL_PODS], ex.REGISTER, inverted=True)
+
+    def _load_source(self) -> bytes:
+        return ex.load_network(ex.REGISTER, self._source, self.length)
 
     def _front_key(self) -> Rule:
         after = ex.REGISTER + self._words
@@ -173,6 +181,19 @@ class Family:
 
     def _to(self, result: int) -> bytes:
         return ex.destination_nat(self.family, result, result + self._words)
+
+
+def refusing(icmp_code: int) -> list[Rule]:
+    """Rules that refuse new clients.
+
+    TCP with a reset, which reaches a socket of this node too while it is still connecting, and only its first packet:
+    connections that drain go on.
+    """
+    tcp = ex.load_l4_protocol(ex.REGISTER), ex.equal(ex.REGISTER, bytes([_TCP]))
+    other = ex.load_l4_protocol(ex.REGISTER), ex.differs(ex.REGISTER, bytes([_TCP]))
+    flags = ex.load_transport(ex.REGISTER, _TCP_FLAGS, 1), ex.masked(ex.REGISTER, bytes([_SYN | _ACK]))
+    first = *flags, ex.equal(ex.REGISTER, bytes([_SYN]))
+    return [(*tcp, *first, ex.reset()), (*other, ex.reject(icmp_code))]
 
 
 def interval(cidr: str) -> list[bytes]:

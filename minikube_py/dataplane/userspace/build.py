@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 
 from minikube_py.aio.clock import Clock
 from minikube_py.aio.tasks import TaskSet
 from minikube_py.dataplane.model import Changes, Frontend
+from minikube_py.dataplane.nftables.netfilter import Netfilter
+from minikube_py.dataplane.nftables.plane import drop_tables
 from minikube_py.dataplane.userspace import transparent
 from minikube_py.dataplane.userspace.balancer import Balancer
 from minikube_py.dataplane.userspace.capture import Capture
@@ -42,6 +45,7 @@ class UserspaceDataPlane:
         self._driver = NestedDriver(self._engine)
         self._keep_sources = keep_sources
         self._node_ips = node_ips
+        self._took_over = False
         self._connector = Connector(transparent=False)
         services = Services(
             medium=self._medium,
@@ -70,6 +74,17 @@ class UserspaceDataPlane:
     def apply(self, changes: Changes) -> None:
         """See DataPlane."""
         self._plane.apply(changes)
+        if self._keep_sources and not self._took_over:
+            self._took_over = True
+            self._clear_leftovers()
+
+    def _clear_leftovers(self) -> None:
+        """The last agent of this node may have been killed, and have been an nftables one: its table served so far."""
+        try:
+            with closing(Netfilter()) as netfilter:
+                drop_tables(netfilter)
+        except OSError as error:
+            _log.info("no nftables to look for an earlier plane's table: %s", error)
 
     def problems(self) -> dict[Frontend, str]:
         """See DataPlane."""

@@ -42,7 +42,7 @@ class Capture:
         self._netlink = Netlink()
         for ip in node_ips:
             self._netlink.route_local("::/0" if ":" in ip else "0.0.0.0/0", table=ROUTE_TABLE, src=ip, replace=True)
-            self._drop_all(ipv6=":" in ip)
+            drop_rules(self._netlink, ipv6=":" in ip)
         self._refusals.start()
 
     def stop(self) -> None:
@@ -55,27 +55,35 @@ class Capture:
             self._netlink = None
 
     def refuse(self, frontend: Frontend) -> None:
-        """This node answers for ``frontend`` by refusing."""
-        self._refusals.add(frontend)
+        """This node answers for ``frontend`` by refusing.
+
+        A UDP address is not taken meanwhile: the kernel sends no ICMP from one that it takes by a rule, so this node's
+        own clients would hear nothing. A TCP address stays taken for the connections that are draining.
+        """
+        if self._refusals.add(frontend) and frontend.protocol != "TCP":
+            self._let_go(frontend)
 
     def hold(self, frontend: Frontend) -> None:
         """From now on a socket of this node answers for ``frontend``."""
+        if frontend not in self._held and self._netlink is not None:
+            self._take(self._netlink, frontend)
         self._refusals.remove(frontend)
-        if frontend in self._held or self._netlink is None:
-            return
+
+    def release(self, frontend: Frontend) -> None:
+        """This node no longer answers for ``frontend``."""
+        self._refusals.remove(frontend)
+        self._let_go(frontend)
+
+    def _take(self, netlink: Netlink, frontend: Frontend) -> None:
         try:
-            self._netlink.rule_add(
-                table=ROUTE_TABLE, priority=_PRIORITY, to=_selector(frontend), ipv6=":" in frontend.ip
-            )
+            netlink.rule_add(table=ROUTE_TABLE, priority=_PRIORITY, to=_selector(frontend), ipv6=":" in frontend.ip)
         except OSError as error:
             if error.errno != errno.EEXIST:
                 _log.warning("cannot take %s: %s", frontend, error)
                 return
         self._held.add(frontend)
 
-    def release(self, frontend: Frontend) -> None:
-        """This node no longer answers for ``frontend``."""
-        self._refusals.remove(frontend)
+    def _let_go(self, frontend: Frontend) -> None:
         if frontend not in self._held or self._netlink is None:
             return
         self._held.discard(frontend)
@@ -86,13 +94,14 @@ class Capture:
         except OSError as error:
             _log.warning("cannot give %s back: %s", frontend, error)
 
-    def _drop_all(self, *, ipv6: bool) -> None:
-        assert self._netlink is not None
-        while True:
-            try:
-                self._netlink.rule_del(table=ROUTE_TABLE, priority=_PRIORITY, ipv6=ipv6)
-            except OSError:
-                return
+
+def drop_rules(netlink: Netlink, *, ipv6: bool) -> None:
+    """Gives back every address that some plane of this namespace has taken."""
+    while True:
+        try:
+            netlink.rule_del(table=ROUTE_TABLE, priority=_PRIORITY, ipv6=ipv6)
+        except OSError:
+            return
 
 
 def _selector(frontend: Frontend) -> tuple[str, int, int]:

@@ -19,12 +19,23 @@ class Origin(StrEnum):
 
 
 class Clients:
-    """Tells origins apart by address. ``node_addresses`` may hold networks: all of the node's own addresses."""
+    """Tells origins apart by address. ``node_addresses`` may hold networks: all of the node's own addresses.
 
-    def __init__(self, *, pod_cidrs: Iterable[str], node_addresses: Iterable[str]) -> None:
+    ``local_pod_cidrs`` are this node's slices of ``pod_cidrs``; by default all pods are its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        pod_cidrs: Iterable[str],
+        node_addresses: Iterable[str],
+        local_pod_cidrs: Iterable[str] | None = None,
+    ) -> None:
         self.pod_cidrs = tuple(pod_cidrs)
+        self.local_pod_cidrs = self.pod_cidrs if local_pod_cidrs is None else tuple(local_pod_cidrs)
         self.node_addresses = tuple(node_addresses)
         pods = [ip_network(each) for each in self.pod_cidrs]
+        local = [ip_network(each) for each in self.local_pod_cidrs]
         own = [ip_network(each) for each in self.node_addresses]
 
         @lru_cache(maxsize=65_536)
@@ -34,7 +45,12 @@ class Clients:
                 return Origin.NODE
             return Origin.POD if any(address in network for network in pods) else Origin.OUTSIDE
 
+        @lru_cache(maxsize=65_536)
+        def is_local_pod(ip: str) -> bool:
+            return any(ip_address(ip) in network for network in local)
+
         self.origin_of = origin_of
+        self._is_local_pod = is_local_pod
 
     def backends(self, route: Route, ip: str) -> Backends:
         """What ``route`` has for a client."""
@@ -47,11 +63,14 @@ class Clients:
         """Whether the endpoint is to see the client's own address.
 
         Never for a pod that reaches itself (hairpin), and never where the endpoint is on this node's own network: its
-        answer, made here, would leave for the client without passing the rules that bring it back to the relay.
+        answer, made here, would leave for the client without passing the rules that bring it back to the relay. Nor
+        between two places elsewhere, one of them a pod: the answer would go straight to the client, not come by here.
         """
         if route.keep_source is KeepSource.NEVER or client_ip in (endpoint_ip, route.frontend.ip):
             return False
         if self.origin_of(endpoint_ip) is Origin.NODE:
             return False
         origin = self.origin_of(client_ip)
-        return origin is Origin.POD or (origin is Origin.OUTSIDE and route.keep_source is KeepSource.ALL)
+        if origin is Origin.POD:
+            return self._is_local_pod(client_ip) or self._is_local_pod(endpoint_ip)
+        return origin is Origin.OUTSIDE and route.keep_source is KeepSource.ALL

@@ -1,7 +1,7 @@
 """Refusing clients of an address that is not this node's and has no endpoint.
 
 For its own addresses the kernel refuses by itself where no socket is bound; from a foreign one it may not even send the
-reset. A netfilter set does it instead, with the ICMP answer that kube-proxy gives.
+reset. A netfilter set does it instead.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from minikube_py.dataplane.model import Frontend
 from minikube_py.dataplane.nftables import expressions as ex
 from minikube_py.dataplane.nftables import messages as nf
 from minikube_py.dataplane.nftables.netfilter import Netfilter, Transaction
+from minikube_py.dataplane.nftables.rules import ICMP_PORT_UNREACHABLE, refusing
 
 _log = logging.getLogger(__name__)
 
 TABLE = "minik-refused"
 _SET = "addresses"
 _PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
-#: (IP version, family, type of an address, its length, where an IP header has the destination, port unreachable)
-_FAMILIES = ((4, nf.IPV4, nf.TYPE_IPV4, 4, 16, 3), (6, nf.IPV6, nf.TYPE_IPV6, 16, 24, 4))
+#: (IP version, family, type of an address, its length, where an IP header has the destination)
+_FAMILIES = ((4, nf.IPV4, nf.TYPE_IPV4, 4, 16), (6, nf.IPV6, nf.TYPE_IPV6, 16, 24))
 _PRIORITY = -150
 _SET_IDENTITY = 1
 
@@ -36,8 +37,8 @@ class Refusals:
     def start(self) -> None:
         """Makes the sets and the rules. Raises OSError."""
         transaction = Transaction()
-        for _, family, kind, length, offset, code in _FAMILIES:
-            _declare(transaction, family, kind, length, offset, code)
+        for _, family, kind, length, offset in _FAMILIES:
+            _declare(transaction, family, kind, length, offset)
         netfilter = Netfilter()
         try:
             netfilter.commit(transaction)
@@ -50,21 +51,19 @@ class Refusals:
         """Takes everything away again."""
         if self._netfilter is None:
             return
-        transaction = Transaction()
-        for _, family, *_rest in _FAMILIES:
-            transaction.add(nf.DELETE_TABLE, family, nf.table_body(TABLE))
         try:
-            self._netfilter.commit(transaction)
+            drop_tables(self._netfilter)
         except OSError as error:
             _log.warning("cannot remove %s: %s", TABLE, error)
         self._netfilter.close()
         self._netfilter = None
         self._refused.clear()
 
-    def add(self, frontend: Frontend) -> None:
-        """Clients of ``frontend`` are refused from now on."""
+    def add(self, frontend: Frontend) -> bool:
+        """Clients of ``frontend`` are refused from now on; False where that cannot be done."""
         if frontend not in self._refused and self._change(nf.NEW_ELEMENT, frontend, nf.CREATE):
             self._refused.add(frontend)
+        return frontend in self._refused
 
     def remove(self, frontend: Frontend) -> None:
         """Clients of ``frontend`` are let through again."""
@@ -88,20 +87,30 @@ class Refusals:
         return True
 
 
-def _declare(transaction: Transaction, family: int, kind: int, length: int, offset: int, code: int) -> None:
+def drop_tables(netfilter: Netfilter) -> None:
+    """Takes the sets and the rules away, if there are any. Raises OSError."""
+    transaction = Transaction()
+    for _, family, *_rest in _FAMILIES:
+        transaction.add(nf.NEW_TABLE, family, nf.table_body(TABLE), nf.CREATE)
+        transaction.add(nf.DELETE_TABLE, family, nf.table_body(TABLE))
+    netfilter.commit(transaction)
+
+
+def _declare(transaction: Transaction, family: int, kind: int, length: int, offset: int) -> None:
     transaction.add(nf.NEW_TABLE, family, nf.table_body(TABLE), nf.CREATE)
     transaction.add(nf.DELETE_TABLE, family, nf.table_body(TABLE))  # what an earlier agent left
     transaction.add(nf.NEW_TABLE, family, nf.table_body(TABLE), nf.CREATE)
     key = nf.concatenated(kind, nf.TYPE_PROTOCOL, nf.TYPE_PORT), length + 8
     transaction.add(nf.NEW_SET, family, nf.set_body(TABLE, _SET, key=key, identity=_SET_IDENTITY), nf.CREATE)
     words = length // 4
-    rule = (
+    front_end = (
         ex.load_network(ex.REGISTER, offset, length),
         ex.load_l4_protocol(ex.REGISTER + words),
         ex.load_transport(ex.REGISTER + words + 1, 2, 2),
         ex.member(_SET, _SET_IDENTITY, ex.REGISTER),
-        ex.reject(code),
     )
     for chain, hook in (("prerouting", nf.PREROUTING), ("output", nf.OUTPUT)):
         transaction.add(nf.NEW_CHAIN, family, nf.chain_body(TABLE, chain, ("filter", hook, _PRIORITY)), nf.CREATE)
-        transaction.add(nf.NEW_RULE, family, nf.rule_body(TABLE, chain, *rule), nf.CREATE | nf.APPEND)
+        for rule in refusing(ICMP_PORT_UNREACHABLE[family]):
+            body = nf.rule_body(TABLE, chain, *front_end, *rule)
+            transaction.add(nf.NEW_RULE, family, body, nf.CREATE | nf.APPEND)

@@ -100,16 +100,21 @@ class Relay:
             if endpoint is None:
                 self.reset()
                 return
-            self._tried |= {endpoint.address}
-            try:
-                upstream = self._upstreams.open(endpoint, self.peer)
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS):
-                    self.reset()
-                    return
-                continue
+            if self._begin(endpoint):
+                return
+
+    def _begin(self, endpoint: Endpoint) -> bool:
+        """False where another endpoint should be tried."""
+        self._tried |= {endpoint.address}
+        try:
+            upstream = self._upstreams.open(endpoint, self.peer)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS):
+                return False
+            self.reset()
+        else:
             self._attach(upstream, endpoint)
-            return
+        return True
 
     def _attach(self, upstream: socket.socket, endpoint: Endpoint) -> None:
         medium = self._medium
@@ -123,18 +128,29 @@ class Relay:
             self._timer = medium.engine.call_later(CONNECT_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
+        """The endpoint is silent. Where there is no other it may go on, for as long as the kernel has patience."""
         self._timer = None
-        if self._open and not self.connected:
-            self._try_another()
+        if not self._open or self.connected:
+            return
+        other = self._upstreams.next_endpoint(self.peer[0], self._tried)
+        if other is None:
+            self._timer = self._medium.engine.call_later(CONNECT_SECONDS, self._give_up)
+            return
+        self._abandon()
+        if not self._begin(other):
+            self._connect()
 
     def _try_another(self) -> None:
+        self._abandon()
+        self._connect()
+
+    def _abandon(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._upstream is not None:
             self._medium.engine.close(self._upstream)
             self._upstream = None
-        self._connect()
 
     def _on_connecting(self, events: int) -> None:
         upstream = self._upstream

@@ -41,6 +41,7 @@ async def proxying(
             informers=informers,
             node_name="node-1",
             node_ips=node_ips,
+            pod_cidrs=("10.244.0.0/24",),
             network=Network(),
             host_sockets=options.pop("host_sockets", None),
             clock=clock,
