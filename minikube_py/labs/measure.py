@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-
 from minikube_py.api.errors import NotFound, StatusError
 from minikube_py.api.resources import Resource, ResourceTable
 from minikube_py.api.types import Object
+from minikube_py.client import outbound
 from minikube_py.client.access import Access
 from minikube_py.client.channels import Command, execute
 from minikube_py.client.rest import Client
@@ -93,20 +92,5 @@ class Observer:
 
 
 async def _from_here(request: Request) -> dict[str, Any]:
-    """One request from this machine's network, with curl's exit codes for what went wrong."""
-    limit = aiohttp.ClientTimeout(total=request.timeout)
-    connector = aiohttp.TCPConnector(force_close=True)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=limit, connector=connector) as session,
-            session.get(request.url, headers=headers_of(request)) as response,
-        ):
-            return answer(0, response.status, await response.read())
-    except TimeoutError:
-        return answer(28, 0, b"")
-    except aiohttp.ClientConnectorDNSError:
-        return answer(6, 0, b"")
-    except aiohttp.ClientConnectorError:
-        return answer(7, 0, b"")
-    except aiohttp.ClientError:
-        return answer(56, 0, b"")
+    """One request from this machine's network."""
+    return answer(*await outbound.get(request.url, headers=headers_of(request), seconds=request.timeout))

@@ -14,6 +14,8 @@ class Origin(StrEnum):
     NODE = "node"
     HOST = "host"
     """The machine that the cluster runs on: where a person's browser is."""
+    OUTSIDE = "outside"
+    """Any machine beyond the cluster that has a road to it."""
 
 
 class Outcome(StrEnum):
@@ -44,7 +46,7 @@ class Source:
     in_node_network: bool = False
 
     def __str__(self) -> str:
-        return self.origin if self.origin is Origin.HOST else f"{self.origin} {self.name}"
+        return f"{self.origin} {self.name}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The whole way. ``endpoints`` are those that one connection may reach, as ``ip:port``."""
+    """The whole way. ``endpoints`` are those that one connection may reach, as ``ip:port``.
+
+    ``keeps_source``: whether they see the client's own address; None where that is not foretold.
+    """
 
     source: Source
     target: str
     outcome: Outcome
     steps: tuple[Step, ...]
     endpoints: tuple[str, ...] = ()
+    keeps_source: bool | None = None
 
     @property
     def arrives(self) -> bool:
@@ -99,6 +105,7 @@ class Path:
             "outcome": self.outcome.value,
             "arrives": self.arrives,
             "endpoints": list(self.endpoints),
+            "keepsSource": self.keeps_source,
             "steps": [
                 {"stage": each.stage, "decision": each.decision, "reasons": list(each.reasons)} for each in self.steps
             ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from minikube_py.insight.trace.path import Outcome, Path
@@ -28,7 +29,7 @@ class Sent:
     agrees: bool | None
 
 
-def compare(path: Path, exit_code: int, body: str) -> Sent:
+def compare(path: Path, exit_code: int, body: str, *, node_ips: Collection[str] = ()) -> Sent:
     """``exit_code`` and ``body`` are curl's. Only `minik.local/echo` tells who answers and whom it sees."""
     if exit_code:
         expected = _ENDINGS.get(path.outcome)
@@ -41,4 +42,16 @@ def compare(path: Path, exit_code: int, body: str) -> Sent:
         return Sent("something answered; who did is not told (minik.local/echo tells)", None)
     seen = answer["client"].rpartition(":")[0].strip("[]")
     told = f"{answer['local']} answered (pod {answer.get('pod', 'unknown')}), and saw {seen}"
-    return Sent(told, answer["local"] in path.endpoints if path.endpoints else None)
+    if not path.endpoints:
+        return Sent(told, None)
+    return Sent(told, answer["local"] in path.endpoints and _source_agrees(path, answer["local"], seen, node_ips))
+
+
+def _source_agrees(path: Path, local: str, seen: str, node_ips: Collection[str]) -> bool:
+    """A pod that reaches itself, or one in a node's own network, is seen as the proxy can."""
+    own, endpoint = path.source.ip, local.rpartition(":")[0].strip("[]")
+    if path.keeps_source is None or not own or endpoint == own or endpoint in node_ips:
+        return True
+    if not path.keeps_source and own in node_ips:
+        return True  # one address of the node for another: they may be the same
+    return (seen == own) is path.keeps_source

@@ -8,7 +8,9 @@ from typing import Any
 
 from minikube_py.api.meta import labels_of, name_of, namespace_of
 from minikube_py.api.types import Object
+from minikube_py.insight.trace.meeting import Meeting, Way
 from minikube_py.insight.trace.path import Lookup, Origin, Outcome, Path, Source, Step
+from minikube_py.insight.trace.policy import keeps_source, policy_step, side_of, source_step
 
 _SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 _HOST = " (host)"
@@ -49,35 +51,45 @@ def walk(
     source: Source,
     service: Object,
     port: dict[str, Any] | None,
+    meeting: Meeting | None,
     lookups: Sequence[Lookup],
-    table: Mapping[str, Any],
+    tables: Mapping[str, Mapping[str, Any]],
     slices: Sequence[Object],
 ) -> Path:
-    """The way from ``source`` to ``port`` of ``service``. ``port`` is None for an ExternalName.
+    """The way from ``source`` to ``port`` of ``service``. ``port`` and ``meeting`` are None for an ExternalName.
 
-    ``lookups`` are the questions of the source's resolver in their order; only pods ask cluster DNS.
+    ``lookups`` are the questions of the source's resolver in their order; only pods ask cluster DNS. ``tables`` are
+    those of the meeting's nodes.
     """
     target = f"{namespace_of(service)}/{name_of(service)}" + (f":{port['port']}" if port else "")
-    names = _names(source, service, lookups)
+    names = _names(source, service, lookups, meeting)
     found = tuple(dict.fromkeys(address for lookup in lookups for address in lookup.addresses))
     spec = service["spec"]
-    if spec.get("type") == "ExternalName" or port is None:
+    by_name = source.origin is Origin.POD and not (meeting and meeting.way is not Way.CLUSTER_IP)
+    if spec.get("type") == "ExternalName" or port is None or meeting is None:
         resolved = found or source.origin is not Origin.POD
         return Path(source, target, Outcome.ALIAS if resolved else Outcome.UNRESOLVED, (names, _alias(service)))
-    if source.origin is Origin.POD and not found:
+    if by_name and not found:
         return Path(source, target, Outcome.UNRESOLVED, (names,))
     if spec.get("clusterIP") == "None":
         return _headless(source, service, port, slices, names, target)
-    route = _route(source, service, port, found, table)
-    if route is None:
-        lacking = Step("address", f"node {source.node} has no route for it", _why_no_route(source, service))
+    wanted = found or spec.get("clusterIPs") or (spec.get("clusterIP"),)
+    routes = {node: _route(meeting, service, port, wanted, tables[node]) for node in meeting.nodes if node in tables}
+    met = {node: route for node, route in routes.items() if route is not None}
+    if not met:
+        why = (f"ask: minik why service {name_of(service)} -n {namespace_of(service)}",)
+        lacking = Step("address", f"node {', '.join(meeting.nodes)} has no route for it", why)
         return Path(source, target, Outcome.NO_ROUTE, (names, lacking))
-    return _through(source, service, route, table, names, target)
+    if meeting.balanced:
+        return _balanced(source, service, meeting, met, names, target)
+    node, route = next(iter(met.items()))
+    return _through(source, service, meeting, route, tables[node], names, target)
 
 
 def _through(
     source: Source,
     service: Object,
+    meeting: Meeting,
     route: Mapping[str, Any],
     table: Mapping[str, Any],
     names: Step,
@@ -90,24 +102,64 @@ def _through(
     if route.get("servedBy"):
         step = Step("endpoints", f"node {source.node} itself", ("no proxy is involved: nothing is chosen",))
         return Path(source, target, Outcome.DIRECT, (names, address, step), (route["address"].rpartition("/")[0],))
-    steps = (names, address, _policy(source, service), _source(source, route), _endpoints(route))
-    chosen = tuple(each["address"] for each in route["endpoints"])
-    return Path(source, target, Outcome(route["verdict"]), steps, chosen)
+    side = side_of(route, meeting)
+    steps = (
+        names,
+        address,
+        policy_step(source, service, meeting),
+        source_step(source, meeting, route, side),
+        _endpoints(side, route),
+    )
+    chosen = tuple(each["address"] for each in side["endpoints"])
+    return Path(source, target, Outcome(side["verdict"]), steps, chosen, keeps_source(source, meeting, route))
 
 
-def _names(source: Source, service: Object, lookups: Sequence[Lookup]) -> Step:
+def _balanced(
+    source: Source,
+    service: Object,
+    meeting: Meeting,
+    routes: Mapping[str, Mapping[str, Any]],
+    names: Step,
+    target: str,
+) -> Path:
+    """Through the balancer to the node port of any healthy node: under Local, one that has an endpoint."""
+    local = service["spec"].get("externalTrafficPolicy") == "Local"
+    sides = {node: side_of(route, meeting) for node, route in routes.items()}
+    healthy = {node: side for node, side in sides.items() if side["verdict"] == "Forward" or not local}
+    told = (
+        *(f"{node} chosen" for node in healthy),
+        *(f"{node} rejected: no endpoint there, its health check says so" for node in sides if node not in healthy),
+    )
+    address = Step("address", f"{meeting.ip}:{meeting.number}, a LoadBalancer", ("served by the cluster's balancer",))
+    decision = f"node port of one of {len(healthy)} nodes" if healthy else "no node is healthy"
+    begun = (names, address, Step("balancer", decision, told))
+    if not healthy:
+        return Path(source, target, Outcome.REJECT, begun)
+    node, side = next(iter(healthy.items()))
+    route = routes[node]
+    chosen = tuple(dict.fromkeys(each["address"] for one in healthy.values() for each in one["endpoints"]))
+    steps = (
+        *begun,
+        policy_step(source, service, meeting),
+        source_step(source, meeting, route, side),
+        *(_endpoints(one, routes[node], where=f"by way of {node}") for node, one in healthy.items()),
+    )
+    outcome = Outcome(side["verdict"])
+    return Path(source, target, outcome, steps, chosen, keeps_source(source, meeting, route))
+
+
+def _names(source: Source, service: Object, lookups: Sequence[Lookup], meeting: Meeting | None) -> Step:
+    if meeting is not None and meeting.way is not Way.CLUSTER_IP:
+        address = f"{meeting.ip or 'the loopback'}:{meeting.number}"
+        return Step("name", f"no name: {address} is used as it is", ("cluster DNS gives cluster IPs only",))
     if source.origin is Origin.POD:
         answered = next((each for each in lookups if each.data and each.rcode == "NOERROR"), None)
         decision = f"{answered.name} is {', '.join(answered.data)}" if answered else "the name does not resolve"
         made_from = answered.made_from if answered else ()
         origin = (f"answered from {', '.join(made_from)}",) if made_from else ()
         return Step("name", decision, (*map(str, lookups), *origin))
-    if source.origin is Origin.NODE:
-        decision = f"taken from the Service: {service['spec'].get('clusterIP') or 'no address'}"
-        return Step("name", decision, ("programs on a node do not ask cluster DNS",))
-    return Step(
-        "name", "no name: the machine reaches published ports", ("cluster DNS answers inside the cluster only",)
-    )
+    decision = f"taken from the Service: {service['spec'].get('clusterIP') or 'no address'}"
+    return Step("name", decision, ("only pods ask cluster DNS",))
 
 
 def _alias(service: Object) -> Step:
@@ -120,7 +172,7 @@ def _headless(
     source: Source, service: Object, port: dict[str, Any], slices: Sequence[Object], names: Step, target: str
 ) -> Path:
     """A client of a headless Service has the pods' addresses; a machine outside the cluster has no road to them."""
-    if source.origin is Origin.HOST:
+    if source.origin in (Origin.HOST, Origin.OUTSIDE):
         step = Step("address", "none", ("a headless Service has no address of its own to publish",))
         return Path(source, target, Outcome.NO_ROUTE, (names, step))
     everyone = bool(service["spec"].get("publishNotReadyAddresses"))
@@ -154,19 +206,18 @@ def _slice_endpoints(
 
 
 def _route(
-    source: Source, service: Object, port: dict[str, Any], found: Sequence[str], table: Mapping[str, Any]
+    meeting: Meeting, service: Object, port: dict[str, Any], wanted: Sequence[str], table: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """The table's entry that the connection meets."""
-    spec = service["spec"]
-    wanted = found or spec.get("clusterIPs") or (spec.get("clusterIP"),)
     for route in table.get("routes") or ():
         mine = route["service"] == f"{namespace_of(service)}/{name_of(service)}"
-        if not mine or route["port"] != (port.get("name") or ""):
+        if not mine or route["port"] != (port.get("name") or "") or route["kind"] != meeting.kind:
             continue
-        on_host = route["address"].endswith(_HOST)
-        if source.origin is Origin.HOST and on_host and route["kind"] == "NodePort":
-            return dict(route)
-        if source.origin is not Origin.HOST and route["kind"] == "ClusterIP" and _ip(route["address"]) in wanted:
+        if route["address"].endswith(_HOST) is not meeting.on_host:
+            continue
+        ip = _ip(route["address"])
+        named = meeting.kind == Way.CLUSTER_IP.kind
+        if meeting.on_host or (ip in wanted if named else meeting.balanced or ip == meeting.ip):
             return dict(route)
     return None
 
@@ -176,56 +227,27 @@ def _ip(address: str) -> str:
     return address.rpartition(":")[0].strip("[]")
 
 
-def _why_no_route(source: Source, service: Object) -> tuple[str, ...]:
-    if source.origin is Origin.HOST:
-        return ("no node port is published on the machine: make it a NodePort or a LoadBalancer",)
-    return (f"ask: minik why service {name_of(service)} -n {namespace_of(service)}",)
-
-
 def _address(route: Mapping[str, Any], table: Mapping[str, Any]) -> Step:
     served = route.get("servedBy") or f"the proxy of node {table['node']} ({table['mode']})"
     problem = (f"it cannot be served: {route['problem']}",) if route.get("problem") else ()
     return Step("address", f"{route['address']}, a {route['kind']}", (f"served by {served}", *problem))
 
 
-def _policy(source: Source, service: Object) -> Step:
-    spec = service["spec"]
-    if source.origin is Origin.HOST:
-        reason = "the machine's loopback is a client of the node that takes the connection, whichever that is"
-        return Step("policy", "Cluster", (reason,))
-    policy = spec.get("internalTrafficPolicy", "Cluster")
-    which = "only endpoints of the client's own node" if policy == "Local" else "endpoints of all nodes"
-    spread = spec.get("trafficDistribution")
-    prefers = (f"trafficDistribution {spread} prefers near ones, by the slices' hints",) if spread else ()
-    return Step("policy", policy, (f"internalTrafficPolicy counts for a {source.origin}: {which}", *prefers))
-
-
-def _source(source: Source, route: Mapping[str, Any]) -> Step:
-    if source.origin is Origin.POD and not source.in_node_network and route["keepSource"] != "Never":
-        own = [each["address"] for each in route["endpoints"] if source.ip and _ip(each["address"]) == source.ip]
-        hairpin = (f"except by {own[0]}: a pod that reaches itself sees its node",) if own else ()
-        return Step("source", f"kept: {source.ip or 'the pod'} is seen", ("pods keep theirs", *hairpin))
-    if source.origin is Origin.NODE or source.in_node_network:
-        return Step("source", f"an address of node {source.node} is seen", ("the node itself is the client",))
-    return Step(
-        "source",
-        "rewritten: an address of the node is seen",
-        ("the proxy puts its own: the answer must come back through it",),
-    )
-
-
-def _endpoints(route: Mapping[str, Any]) -> Step:
-    chosen = [f"{each['address']} chosen{_where(each)}" for each in route["endpoints"]]
+def _endpoints(side: Mapping[str, Any], route: Mapping[str, Any], where: str = "") -> Step:
+    by = f"{where}: " if where else ""
+    chosen = [f"{each['address']} chosen{_where(each)}" for each in side["endpoints"]]
     rejected = [
         f"{each['address']} rejected: {_REJECTED.get(each['reason'], each['reason'])}{_where(each)}"
-        for each in route["excluded"]
+        for each in side["excluded"]
     ]
     seconds = route.get("affinitySeconds")
     sticks = [f"session affinity: the same one for {seconds} s"] if seconds and chosen else []
-    if route["verdict"] == "Forward":
-        return Step("endpoints", f"one of {len(chosen)}", (*chosen, *rejected, *sticks))
-    said = "refused at once" if route["verdict"] == "Reject" else "dropped: the client waits in vain"
-    return Step("endpoints", f"none: the connection is {said}", tuple(rejected) or ("the Service has no endpoints",))
+    if side["verdict"] == "Forward":
+        return Step("endpoints", f"{by}one of {len(chosen)}", (*chosen, *rejected, *sticks))
+    said = "refused at once" if side["verdict"] == "Reject" else "dropped: the client waits in vain"
+    return Step(
+        "endpoints", f"{by}none: the connection is {said}", tuple(rejected) or ("the Service has no endpoints",)
+    )
 
 
 def _where(endpoint: Mapping[str, Any]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from minikube_py.insight.trace.meeting import Meeting, NoWay, Way, meet, owner_of
+from minikube_py.insight.trace.mermaid import mermaid
 from minikube_py.insight.trace.path import Lookup, Origin, Outcome, Path, Source
 from minikube_py.insight.trace.walk import NoSuchPort, choose_port, walk
 from tests.support.planted import Planted
@@ -17,16 +19,26 @@ ASKED = (
 )
 
 
-def _walk(planted: Planted, source: Source = POD, lookups: tuple[Lookup, ...] = ASKED, **route: object) -> Path:
+def _walk(
+    planted: Planted,
+    source: Source = POD,
+    lookups: tuple[Lookup, ...] = ASKED,
+    way: Way | None = None,
+    at: str = "",
+    **route: object,
+) -> Path:
     table = planted.tables["n1"] | {"node": "n1", "mode": "userspace"}
     table["routes"] = [{"keepSource": "Pods"} | each | route for each in table["routes"]]
     external = planted.spec["type"] == "ExternalName"
+    port = None if external else choose_port(planted.service, "")
+    meeting = meet(source, planted.service, port, nodes=planted.nodes, way=way, at=at) if port else None
     return walk(
         source=source,
         service=planted.service,
-        port=None if external else choose_port(planted.service, ""),
+        port=port,
+        meeting=meeting,
         lookups=lookups if source.origin is Origin.POD else (),
-        table=table,
+        tables={"n1": table, "n2": table | {"node": "n2"}},
         slices=planted.slices,
     )
 
@@ -82,8 +94,11 @@ def test_a_node_and_a_pod_in_its_network_are_seen_as_the_node() -> None:
 
 
 def test_the_host_needs_a_node_port() -> None:
-    assert _walk(Planted(), HOST).outcome is Outcome.NO_ROUTE
-    path = _walk(Planted(), HOST, address="127.0.0.1:30080/TCP (host)", kind="NodePort", keepSource="Never")
+    with pytest.raises(NoWay, match="no node port"):
+        _walk(Planted(), HOST)
+    planted = Planted()
+    planted.spec["ports"][0]["nodePort"] = 30080
+    path = _walk(planted, HOST, address="127.0.0.1:30080/TCP (host)", kind="NodePort", keepSource="Never")
     assert path.outcome is Outcome.FORWARD
     assert _told(path, "source").startswith("rewritten")
 
@@ -96,6 +111,7 @@ def test_a_headless_service_gives_the_pods_themselves() -> None:
     assert path.outcome is Outcome.DIRECT
     assert path.endpoints == ("10.244.0.2:8080",)
     assert "10.244.1.2:8080 rejected: not ready" in _told(path, "endpoints")
+    planted.spec["ports"][0]["nodePort"] = 30080
     assert _walk(planted, HOST).outcome is Outcome.NO_ROUTE
 
 
@@ -127,3 +143,118 @@ def test_as_json() -> None:
     assert told["outcome"] == "Forward"
     assert told["from"] == {"kind": "pod", "name": "client", "node": "n1"}
     assert [step["stage"] for step in told["steps"]][-1] == "endpoints"
+
+
+OUTSIDE = Source(Origin.OUTSIDE, "", "")
+SHARED = Source(Origin.POD, "edge", "n1", "192.168.230.11", in_node_network=True)
+
+
+def _published(**spec: object) -> Planted:
+    """A Service with every address there is, and nodes that have theirs."""
+    planted = Planted()
+    planted.spec["ports"][0]["nodePort"] = 30080
+    planted.spec["externalIPs"] = ["203.0.113.9"]
+    planted.spec.update(spec)
+    planted.service["status"] = {"loadBalancer": {"ingress": [{"ip": "192.168.231.1"}]}}
+    for number, node in enumerate(planted.nodes, start=11):
+        node["status"]["addresses"] = [{"type": "InternalIP", "address": f"192.168.230.{number}"}]
+    return planted
+
+
+def _meet(source: Source, way: Way | None = None, at: str = "", planted: Planted | None = None) -> Meeting:
+    planted = planted or _published()
+    return meet(source, planted.service, planted.spec["ports"][0], nodes=planted.nodes, way=way, at=at)
+
+
+@pytest.mark.parametrize(
+    ("source", "way", "at", "ip", "kind", "nodes", "inside"),
+    [
+        (POD, None, "", "", "ClusterIP", ("n1",), True),
+        (POD, Way.NODE_PORT, "", "192.168.230.11", "NodePort", ("n1",), True),
+        (POD, Way.NODE_PORT, "n2", "192.168.230.12", "NodePort", ("n2",), True),
+        (SHARED, Way.NODE_PORT, "n1", "192.168.230.11", "NodePort", ("n1",), True),
+        (SHARED, Way.NODE_PORT, "n2", "192.168.230.12", "NodePort", ("n2",), False),
+        (NODE, Way.NODE_PORT, "n2", "192.168.230.12", "NodePort", ("n2",), False),
+        (HOST, None, "", "", "NodePort", ("n1",), True),
+        (OUTSIDE, Way.NODE_PORT, "n2", "192.168.230.12", "NodePort", ("n2",), False),
+        (POD, Way.EXTERNAL_IP, "", "203.0.113.9", "ExternalIP", ("n1",), True),
+        (OUTSIDE, Way.EXTERNAL_IP, "n2", "203.0.113.9", "ExternalIP", ("n2",), False),
+        (POD, Way.LOAD_BALANCER, "", "192.168.231.1", "LoadBalancer", ("n1",), True),
+        (OUTSIDE, None, "", "192.168.231.1", "NodePort", ("n1", "n2"), False),
+    ],
+)
+def test_where_a_connection_meets_a_proxy(
+    source: Source, way: Way | None, at: str, ip: str, kind: str, nodes: tuple[str, ...], inside: bool
+) -> None:
+    met = _meet(source, way, at)
+    assert (met.ip, met.kind, met.nodes, met.inside) == (ip, kind, nodes, inside)
+
+
+def test_a_way_that_is_none_is_told() -> None:
+    bare = Planted()
+    for source, way in ((OUTSIDE, None), (OUTSIDE, Way.CLUSTER_IP), (POD, Way.EXTERNAL_IP), (POD, Way.NODE_PORT)):
+        with pytest.raises(NoWay):
+            _meet(source, way, planted=bare)
+    with pytest.raises(NoWay, match="no Ready node n9"):
+        _meet(OUTSIDE, Way.NODE_PORT, "n9")
+
+
+def test_pods_do_not_shortcut_a_balancer_that_must_be_passed() -> None:
+    planted = _published()
+    planted.service["metadata"]["annotations"] = {"minik.io/load-balancer-ip-mode": "Proxy"}
+    met = _meet(POD, Way.LOAD_BALANCER, planted=planted)
+    assert met.balanced and not met.keeps
+
+
+def _outside_route(verdict: str, *addresses: str) -> dict[str, object]:
+    endpoints = [{"address": each, "node": "n1"} for each in addresses]
+    return {"verdict": verdict, "endpoints": endpoints, "excluded": []}
+
+
+def test_clients_outside_get_what_the_external_policy_leaves() -> None:
+    planted = _published(externalTrafficPolicy="Local")
+    route = {"kind": "NodePort", "keepSource": "All", "outside": _outside_route("Drop")}
+    dropped = _walk(planted, OUTSIDE, way=Way.NODE_PORT, address="192.168.230.11:30080/TCP", **route)
+    assert dropped.outcome is Outcome.DROP
+    inside = _walk(planted, POD, way=Way.NODE_PORT, address="192.168.230.11:30080/TCP", **route)
+    assert inside.outcome is Outcome.FORWARD and inside.keeps_source
+    assert "does not bind clients inside" in _told(inside, "policy")
+
+
+def test_a_balancer_passes_by_nodes_without_an_endpoint() -> None:
+    planted = _published(externalTrafficPolicy="Local")
+    for node, outside in (("n1", _outside_route("Forward", "10.244.0.2:8080")), ("n2", _outside_route("Drop"))):
+        planted.tables[node]["routes"][0] |= {"kind": "NodePort", "keepSource": "All", "outside": outside}
+    port = planted.spec["ports"][0]
+    path = walk(
+        source=OUTSIDE,
+        service=planted.service,
+        port=port,
+        meeting=_meet(OUTSIDE, planted=planted),
+        lookups=(),
+        tables=planted.tables,
+        slices=(),
+    )
+    assert path.endpoints == ("10.244.0.2:8080",) and path.keeps_source
+    assert "n2 rejected" in _told(path, "balancer")
+
+
+def test_an_address_leads_to_its_service() -> None:
+    planted = _published()
+    for ip, number, way, node in (
+        ("10.96.0.20", 80, Way.CLUSTER_IP, ""),
+        ("192.168.230.12", 30080, Way.NODE_PORT, "n2"),
+        ("127.0.0.1", 30080, Way.NODE_PORT, ""),
+        ("203.0.113.9", 80, Way.EXTERNAL_IP, ""),
+        ("192.168.231.1", 80, Way.LOAD_BALANCER, ""),
+    ):
+        planted.spec["clusterIPs"] = ["10.96.0.20"]
+        found = owner_of(planted.services, planted.nodes, ip, number)
+        assert found is not None and found[2:] == (way, node)
+    assert owner_of(planted.services, planted.nodes, "10.96.0.20", 81) is None
+
+
+def test_as_a_diagram() -> None:
+    text = mermaid(_walk(Planted(), endpoints=[], verdict="Reject", excluded=[{"address": "a", "reason": "NotReady"}]))
+    assert text.startswith("flowchart LR\n") and "-.-> e0" in text and "--x end1" in text
+    assert "#quot;" not in text and mermaid(_walk(Planted())).count("-->") >= 6
