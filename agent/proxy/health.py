@@ -1,4 +1,5 @@
-"""What load balancers ask a node: is the proxy alive (port 10256), and does a Service have endpoints right here?
+"""What is asked of a node's proxy: by load balancers, is it alive (port 10256), and does a Service have endpoints right
+here; by tools on the node itself, in which mode it works (port 10249).
 
 The answers are those of kube-proxy: ``/healthz`` fails while the node is about to be deleted, ``/livez`` does not;
 a Service's ``healthCheckNodePort`` answers 200 only where a ready local endpoint and a healthy proxy are.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
 
 from aiohttp import web
 
@@ -19,6 +21,7 @@ from minikube_py.api.types import Object, ObjectKey
 _log = logging.getLogger(__name__)
 
 HEALTHZ_PORT = 10_256
+STATUS_PORT = 10_249
 #: A change of the table that is not in effect after this long makes the proxy unhealthy.
 LATE_SECONDS = 60.0
 _TO_BE_DELETED_TAINT = "ToBeDeletedByClusterAutoscaler"
@@ -81,35 +84,55 @@ class ProxyHealth:
         return _json(body, 200 if local_endpoints and self.healthy else 503)
 
 
+def _plain(text: str) -> web.Response:
+    return web.Response(text=text, headers={"X-Content-Type-Options": "nosniff"})
+
+
 def _json(body: object, status: int) -> web.Response:
     headers = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"}
     return web.Response(text=json.dumps(body), status=status, headers=headers)
 
 
 class HealthServers:
-    """The HTTP listeners of a node: one for the proxy itself and one per health check node port."""
+    """The HTTP listeners of a node: two for the proxy itself and one per health check node port.
 
-    def __init__(self, health: ProxyHealth, *, addresses: tuple[str, ...], healthz_port: int = HEALTHZ_PORT) -> None:
+    ``mode`` tells the data plane in force. The status port is the loopback's alone.
+    """
+
+    def __init__(
+        self,
+        health: ProxyHealth,
+        *,
+        addresses: tuple[str, ...],
+        mode: Callable[[], str],
+        healthz_port: int = HEALTHZ_PORT,
+        status_port: int = STATUS_PORT,
+    ) -> None:
         self._health = health
         self._addresses = addresses
-        self._healthz_port = healthz_port
+        self._loopback = tuple(ip for ip in addresses if ip_address(ip).is_loopback)
+        self._own: Mapping[int, Mapping[str, _Handler]] = {
+            healthz_port: {"/healthz": health.healthz, "/livez": health.livez},
+            status_port: {"/proxyMode": lambda: _plain(mode()), "/healthz": lambda: _plain("ok")},
+        }
+        self._status_port = status_port
         self._servers: dict[int, web.AppRunner] = {}
         self._checks: HealthChecks = {}
         self.problems: dict[int, str] = {}
 
     async def start(self) -> None:
-        """Opens the proxy's own port. A port that is taken is reported, not raised; ``sync`` tries it again."""
-        await self._open(self._healthz_port, {"/healthz": self._health.healthz, "/livez": self._health.livez})
+        """Opens the proxy's own ports. A port that is taken is reported, not raised; ``sync`` tries it again."""
+        for port in self._own.keys() - self._servers.keys():
+            await self._open(port, self._own[port])
 
     async def sync(self, checks: HealthChecks) -> None:
         """Opens and closes ports until they are those of ``checks``, and answers from ``checks``."""
         self._checks = checks
-        for port in self._servers.keys() - checks.keys() - {self._healthz_port}:
+        for port in self._servers.keys() - checks.keys() - self._own.keys():
             await self._close(port)
-        for port in self.problems.keys() - checks.keys() - {self._healthz_port}:
+        for port in self.problems.keys() - checks.keys() - self._own.keys():
             del self.problems[port]
-        if self._healthz_port not in self._servers:
-            await self.start()
+        await self.start()
         for port in checks.keys() - self._servers.keys():
             await self._open(port, {"/{any:.*}": self._service_handler(port)})
 
@@ -131,7 +154,7 @@ class HealthServers:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
-            for address in self._addresses:
+            for address in self._loopback if port == self._status_port else self._addresses:
                 await web.TCPSite(runner, address, port).start()
         except OSError as error:
             await runner.cleanup()

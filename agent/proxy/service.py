@@ -14,7 +14,7 @@ import logging
 import resource
 from typing import Any
 
-from agent.proxy.health import HEALTHZ_PORT, HealthServers, ProxyHealth
+from agent.proxy.health import HEALTHZ_PORT, STATUS_PORT, HealthServers, ProxyHealth
 from agent.proxy.table.render import render_route
 from agent.proxy.table.table import RoutingTable
 from agent.proxy.table.views import SERVICE_NAME_LABEL, Node
@@ -56,6 +56,7 @@ class ServiceProxy:
         clock: Clock,
         mode: str = "userspace",
         healthz_port: int = HEALTHZ_PORT,
+        status_port: int = STATUS_PORT,
         keep_sources: bool = True,
     ) -> None:
         loopback = tuple("::1" if ":" in ip else "127.0.0.1" for ip in node_ips)
@@ -74,7 +75,13 @@ class ServiceProxy:
         self._own_addresses = frozenset(network.dns_ips)
         self._clock = clock
         self._health = ProxyHealth(clock)
-        self._servers = HealthServers(self._health, addresses=addresses, healthz_port=healthz_port)
+        self._servers = HealthServers(
+            self._health,
+            addresses=addresses,
+            mode=lambda: self._plane.name,
+            healthz_port=healthz_port,
+            status_port=status_port,
+        )
         self._tasks = TaskSet("service proxy")
         self._services = informers.of(resources.SERVICES)
         self._slices = informers.of(resources.ENDPOINTSLICES, label_selector=SERVICE_NAME_LABEL)

@@ -45,7 +45,8 @@ async def proxying(
             network=Network(),
             host_sockets=options.pop("host_sockets", None),
             clock=clock,
-            healthz_port=free_port(),
+            healthz_port=options.pop("healthz_port", 0) or free_port(),
+            status_port=options.pop("status_port", 0) or free_port(),
             keep_sources=False,
             **options,
         )
@@ -169,8 +170,9 @@ async def test_health_check_node_port() -> None:
 
 
 async def test_healthz_turns_away_from_a_node_that_is_to_go() -> None:
-    async with proxying() as (api, proxy), aiohttp.ClientSession() as http:
-        url = f"http://127.11.0.1:{proxy._servers._healthz_port}"
+    number = free_port()
+    async with proxying(healthz_port=number) as (api, proxy), aiohttp.ClientSession() as http:
+        url = f"http://127.11.0.1:{number}"
         async with http.get(f"{url}/healthz") as answer:
             assert (answer.status, (await answer.json())["nodeEligible"]) == (200, True)
         doomed = {"spec": {"taints": [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]}}
@@ -190,3 +192,12 @@ async def test_the_dns_address_is_left_to_the_nodes_own_server() -> None:
         (route,) = proxy.table()["routes"]
         assert route["servedBy"] == "the node's own DNS server"
         assert "problem" not in route
+
+
+async def test_the_mode_is_told_on_the_loopback_only() -> None:
+    number = free_port()
+    async with proxying(status_port=number), aiohttp.ClientSession() as http:
+        async with http.get(f"http://127.0.0.1:{number}/proxyMode") as answer:
+            assert (answer.status, await answer.text()) == (200, "userspace")
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await http.get(f"http://127.11.0.1:{number}/proxyMode")
