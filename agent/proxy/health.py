@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import ip_address
 
 from aiohttp import web
 
@@ -22,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 HEALTHZ_PORT = 10_256
 STATUS_PORT = 10_249
+_LOOPBACKS = ("127.0.0.1", "::1")
 #: A change of the table that is not in effect after this long makes the proxy unhealthy.
 LATE_SECONDS = 60.0
 _TO_BE_DELETED_TAINT = "ToBeDeletedByClusterAutoscaler"
@@ -110,7 +110,7 @@ class HealthServers:
     ) -> None:
         self._health = health
         self._addresses = addresses
-        self._loopback = tuple(ip for ip in addresses if ip_address(ip).is_loopback)
+        self._loopback = tuple(ip for ip in addresses if ip in _LOOPBACKS)
         self._own: Mapping[int, Mapping[str, _Handler]] = {
             healthz_port: {"/healthz": health.healthz, "/livez": health.livez},
             status_port: {"/proxyMode": lambda: _plain(mode()), "/healthz": lambda: _plain("ok")},
