@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.minik import ROOT, MinikCluster, eventually, kubectls
+from tests.support.minik import CLIENTS, ROOT, MinikCluster, eventually, kubectls
 
 pytestmark = pytest.mark.e2e
 
@@ -58,6 +60,9 @@ apply --server-side -f {quickstart}
 apply -f {quickstart}
 diff -f {quickstart}
 apply view-last-applied deployment my-app
+apply --server-side -f {quickstart}
+taint node {node} {ns}=yes:PreferNoSchedule
+taint node {node} {ns}-
 delete deployment my-app
 rollout status deployment/web --timeout=60s
 """
@@ -77,6 +82,9 @@ describe node
 explain deployment.spec.strategy --recursive
 explain pods.spec.containers.livenessProbe
 explain service.spec.internalTrafficPolicy
+explain deployment.spec --output=plaintext-openapiv2
+get pods -w --request-timeout=1s
+describe namespace {ns}
 api-resources
 api-versions
 cluster-info
@@ -111,7 +119,8 @@ def test_a_day_with_kubectl(cluster: MinikCluster, cleaned: str, kubectl: str, t
         return cluster.kubectl("-n", cleaned, *argv, binary=kubectl, timeout=90).stdout
 
     for line in (CREATING + CHANGING + READING).strip().splitlines():
-        say(*shlex.split(line.format(ns=cleaned, quickstart=QUICKSTART).replace('"', '\\"')))
+        node = f"{cluster.name}-1"
+        say(*shlex.split(line.format(ns=cleaned, quickstart=QUICKSTART, node=node).replace('"', '\\"')))
     pod = say("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}")
     assert "listening" in say("logs", pod, "--tail=50", "--timestamps")
     assert say("exec", pod, "--", "echo", "hi") == "hi\n"
@@ -127,6 +136,63 @@ def test_a_day_with_kubectl(cluster: MinikCluster, cleaned: str, kubectl: str, t
         lambda: "visitor" in say("get", "pod", pod, "-o", "jsonpath={.status.ephemeralContainerStatuses[*].name}")
     )
     assert "Error from server (NotFound)" in cluster.kubectl("get", "pod", "nobody", binary=kubectl, check=False).stderr
+
+
+def forwarded(cluster: MinikCluster, kubectl: str, namespace: str, what: str) -> str:
+    """What a request through `kubectl port-forward` is answered."""
+    command = [kubectl, "-n", namespace, "port-forward", what, ":8080"]
+    with subprocess.Popen(command, env=cluster.environment, stdout=subprocess.PIPE, text=True) as forwarding:
+        try:
+            assert forwarding.stdout is not None
+            port = forwarding.stdout.readline().split(" -> ")[0].rpartition(":")[2]
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/hostname", timeout=60) as answer:
+                return str(answer.read().decode()).strip()
+        finally:
+            forwarding.terminate()
+
+
+def test_what_takes_two_sides(cluster: MinikCluster, namespace: str, kubectl: str) -> None:
+    """edit, port-forward, attach and debugging a node: commands that go on while something else happens."""
+
+    def say(*argv: str) -> str:
+        return cluster.kubectl("-n", namespace, *argv, binary=kubectl, timeout=90).stdout
+
+    say("run", "echo", "--image=minik.local/echo", "--port=8080", "--labels=app=echo,old=yes")
+    say("expose", "pod", "echo")
+    say("wait", "pod/echo", "--for=condition=Ready", "--timeout=60s")
+    assert forwarded(cluster, kubectl, namespace, "pod/echo") == "echo"
+    assert forwarded(cluster, kubectl, namespace, "service/echo") == "echo"
+    editor = "KUBE_EDITOR=sed -i s/old:/new:/"
+    assert "edited" in cluster.run("env", editor, kubectl, "-n", namespace, "edit", "pod", "echo").stdout
+    assert say("get", "pods", "-l", "new=yes", "-o", "name") == "pod/echo\n"
+    said = cluster.run(kubectl, "-n", namespace, "run", "-i", "--rm", "cat", "--image=minik.local/host",
+                       "--restart=Never", "--", "cat", stdin="typed in\n", timeout=90).stdout  # fmt: skip
+    assert "typed in" in said
+    say("debug", f"node/{cluster.name}-1", "--image=minik.local/host", "--", "true")
+    debugger = say("get", "pods", "-o", "name").replace("pod/echo", "").strip()
+    say("wait", debugger, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+
+
+@pytest.mark.parametrize("old", sorted((CLIENTS / "older").glob("kubectl-*")) or [None], ids=str)
+def test_an_older_kubectl(cluster: MinikCluster, namespace: str, old: Path | None) -> None:
+    """The streams of those days are SPDY, the discovery another version."""
+    if old is None:
+        pytest.skip("no older kubectl: run `python tools/fetch_clients.py .clients`")
+    kubectl = str(old)
+
+    def say(*argv: str) -> str:
+        return cluster.kubectl("-n", namespace, *argv, binary=kubectl, timeout=90).stdout
+
+    say("create", "deployment", "web", "--image=minik.local/echo", "--port=8080")
+    say("rollout", "status", "deployment/web", "--timeout=60s")
+    say("scale", "deployment/web", "--replicas=2", "--current-replicas=1")
+    pod = say("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}")
+    assert "listening" in say("logs", pod)
+    assert say("exec", pod, "--", "echo", "hi") == "hi\n"
+    assert forwarded(cluster, kubectl, namespace, f"pod/{pod}") == pod
+    assert "RollingUpdate" in say("describe", "deployment", "web")
+    assert "progressDeadlineSeconds" in say("explain", "deployment.spec")
+    assert "deleted" in say("delete", "deployment", "web", "--timeout=60s")
 
 
 def test_a_node_is_drained(cluster: MinikCluster, namespace: str, kubectl: str) -> None:
