@@ -28,6 +28,7 @@ class LazyGroup(click.Group):
         "node": "minikube_py.cli.node:node",
         "why": "minikube_py.cli.why:why",
         "trace": "minikube_py.cli.trace:trace",
+        "graph": "minikube_py.cli.graph:graph",
         "lab": "minikube_py.cli.lab:lab",
         "version": "minikube_py.cli.version:version",
         "apiserver": "minikube_py.cli.parts:apiserver",

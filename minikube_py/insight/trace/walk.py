@@ -142,10 +142,22 @@ def _balanced(
         *begun,
         policy_step(source, service, meeting),
         source_step(source, meeting, route, side),
-        *(_endpoints(one, routes[node], where=f"by way of {node}") for node, one in healthy.items()),
+        *_by_node(healthy, routes),
     )
     outcome = Outcome(side["verdict"])
     return Path(source, target, outcome, steps, chosen, keeps_source(source, meeting, route))
+
+
+def _by_node(sides: Mapping[str, Mapping[str, Any]], routes: Mapping[str, Mapping[str, Any]]) -> list[Step]:
+    """What each node has for the connection; once, where all have the same."""
+    first = next(iter(sides))
+    if all(_addresses(side) == _addresses(sides[first]) for side in sides.values()):
+        return [_endpoints(sides[first], routes[first], where="by way of any of them")]
+    return [_endpoints(side, routes[node], where=f"by way of {node}") for node, side in sides.items()]
+
+
+def _addresses(side: Mapping[str, Any]) -> set[str]:
+    return {each["address"] for each in side["endpoints"]}
 
 
 def _names(source: Source, service: Object, lookups: Sequence[Lookup], meeting: Meeting | None) -> Step:

@@ -1,0 +1,1 @@
+"""Services, EndpointSlices, pods and nodes as one picture."""
