@@ -110,6 +110,7 @@ class Agent:
             host_resolv_conf=config.host_resolv_conf,
             state_dir=config.state_dir,
             memory_bytes=self._machine.memory_bytes,
+            own_mounts=config.runtime == "process",
         )
 
     def _server_deps(self) -> ServerDeps:

@@ -33,6 +33,7 @@ from agent.pods.static import StaticPodSource
 from agent.pods.status import Outcome
 from agent.pods.status_manager import StatusManager
 from agent.pods.termination import ContainerStopper
+from agent.pods.volumes.images import ImageVolumes
 from agent.pods.volumes.manager import VolumeManager
 from agent.pods.volumes.tokens import TokenSource
 from agent.pods.worker import PodWorker
@@ -156,18 +157,20 @@ class PodManager:
     def _make_services(self) -> PodServices:
         deps = self._deps
         hooks = HookRunner(runtime=deps.runtime, clock=deps.clock)
+        environment = EnvironmentSource(
+            objects=self._objects,
+            services=self._service_informer.list,
+            host_ips=deps.node.ips,
+            allocatable=deps.allocatable,
+        )
         volumes = VolumeManager(
             root=deps.node.state_dir / "pods",
             objects=self._objects,
             tokens=self._tokens,
             clock=deps.clock,
             allocatable=deps.allocatable,
-        )
-        environment = EnvironmentSource(
-            objects=self._objects,
-            services=self._service_informer.list,
-            host_ips=deps.node.ips,
-            allocatable=deps.allocatable,
+            images=ImageVolumes(images=deps.runtime.images, secrets=environment.pull_secrets),
+            own_mounts=deps.node.own_mounts,
         )
         return PodServices(
             node=deps.node,

@@ -24,7 +24,10 @@ from minikube_py.client.rest import Client
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """The node that the pods run on. ``host_resolv_conf`` is read anew for every pod: laptops change networks."""
+    """The node that the pods run on. ``host_resolv_conf`` is read anew for every pod: laptops change networks.
+
+    ``own_mounts`` is whether containers see what the agent mounts.
+    """
 
     name: str
     ips: tuple[str, ...]
@@ -33,6 +36,7 @@ class NodeSettings:
     host_resolv_conf: Path
     state_dir: Path
     memory_bytes: int = 0
+    own_mounts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

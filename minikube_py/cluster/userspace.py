@@ -10,6 +10,7 @@ import pwd
 import socket
 from dataclasses import dataclass
 
+from minikube_py.linux import mounts
 from minikube_py.linux.namespaces import (
     CLONE_NEWIPC,
     CLONE_NEWNS,
@@ -39,6 +40,7 @@ def enter() -> Privileges:
     """
     if os.geteuid() == 0:
         unshare(_ALWAYS)
+        _share_mounts()
         return Privileges(rootless=False, several_users=True)
     uid, gid = os.getuid(), os.getgid()
     ranges = subordinate_ids(pwd.getpwuid(uid).pw_name, uid)
@@ -51,7 +53,14 @@ def enter() -> Privileges:
             mapper.close()
     if not several_users:
         write_id_maps(os.getpid(), uid, gid)
+    _share_mounts()
     return Privileges(rootless=True, several_users=several_users)
+
+
+def _share_mounts() -> None:
+    """What a part mounts is seen by the other parts and the machines, never by the host, whose own mounts come in."""
+    mounts.set_propagation("/", mounts.MS_SLAVE)
+    mounts.set_propagation("/", mounts.MS_SHARED)
 
 
 class _Mapper:

@@ -18,6 +18,8 @@ SYS_CLONE3 = 435
 SYS_CLOSE_RANGE = 436
 SYS_PIDFD_OPEN = 434
 SYS_PIDFD_GETFD = 438
+SYS_OPEN_TREE = 428
+SYS_MOVE_MOUNT = 429
 SYS_MOUNT_SETATTR = 442
 
 #: pivot_root is older than the common numbering.

@@ -17,11 +17,13 @@ from agent.pods.volumes.atomic import File, write_payload
 from agent.pods.volumes.claims import claim_path
 from agent.pods.volumes.errors import VolumeError
 from agent.pods.volumes.hostpath import prepare_host_path
-from agent.pods.volumes.memory import discard_memory_directory, make_memory_directory
+from agent.pods.volumes.images import ImageVolumes
+from agent.pods.volumes.memory import discard_memory_directory, make_memory_directory, memory_size
 from agent.pods.volumes.payload import Inputs, references_of, sources_of, tokens_of, volume_files
 from agent.pods.volumes.tokens import TokenSource
 from minikube_py.aio.clock import Clock
 from minikube_py.api.meta import namespace_of, uid_of
+from minikube_py.api.quantity import bytes_of
 from minikube_py.api.types import Object
 
 _log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class MountedVolumes:
-    """Where a pod's volumes are on this machine; ``read_only`` are those made of API objects."""
+    """Where a pod's volumes are on this machine; ``read_only`` are those made of API objects and of images."""
 
     paths: Mapping[str, Path]
     read_only: frozenset[str]
@@ -46,12 +48,16 @@ class VolumeManager:
         tokens: TokenSource,
         clock: Clock,
         allocatable: Callable[[], Mapping[str, str]],
+        images: ImageVolumes,
+        own_mounts: bool = False,
     ) -> None:
         self._root = root
         self._objects = objects
         self._tokens = tokens
         self._clock = clock
         self._allocatable = allocatable
+        self._images = images
+        self._own_mounts = own_mounts
         #: One writer per pod at a time: two updates of one directory would take each other's links away.
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -72,7 +78,7 @@ class VolumeManager:
                 paths[volume["name"]] = await self._setup_one(pod, volume)
             except (VolumeError, OSError) as error:
                 raise VolumeError(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}') from error
-            if _from_api(volume):
+            if _from_api(volume) or "image" in volume:
                 read_only.add(volume["name"])
         return MountedVolumes(paths, frozenset(read_only))
 
@@ -109,6 +115,8 @@ class VolumeManager:
             return await asyncio.to_thread(prepare_host_path, Path(source["path"]), source.get("type") or "")
         if "persistentVolumeClaim" in volume or "ephemeral" in volume:
             return await claim_path(self._objects, pod, volume)
+        if "image" in volume:
+            return await self._images.path(pod, volume["image"])
         kind = next((key for key in volume if key != "name"), "no source")
         raise VolumeError(f"this node has no volume plugin for {kind}")
 
@@ -140,7 +148,8 @@ class VolumeManager:
         path.parent.mkdir(parents=True, exist_ok=True)
         source = volume["emptyDir"] or {}
         if source.get("medium") == "Memory":
-            make_memory_directory(path)
+            size = memory_size(pod, source, bytes_of(self._allocatable()["memory"]))
+            make_memory_directory(path, size, mounted=self._own_mounts)
         else:
             path.mkdir()
         path.chmod(0o777)

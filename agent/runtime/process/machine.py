@@ -397,6 +397,7 @@ def main(config_path: str) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     namespaces.unshare(namespaces.CLONE_NEWNS | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC)
     mounts.set_propagation("/", mounts.MS_SLAVE)
+    mounts.set_propagation("/", mounts.MS_SHARED)  # with containers that ask for it (mountPropagation)
     mounts.mount("proc", "/proc", "proc", mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC)
     socket.sethostname(str(config["node_name"])[:64])
     process.set_title(f"minik machine {config['node_name']}")

@@ -77,6 +77,8 @@ def build(config: ContainerConfig, directory: str, pod_directory: str, facts: Ho
     ``pod_directory`` is the sandbox's: resolv.conf, hosts, hostname and shm.
     """
     root = f"{directory}/rootfs"
+    # Before the sources become followers: what is mounted from there on is the container's own.
+    shared = {each.target: mounts.clone(each.source) for each in config.mounts if each.propagation == "shared"}
     mounts.set_propagation("/", mounts.MS_SLAVE)
     if config.rootfs:
         _overlay(config.rootfs, root, directory, facts)
@@ -84,8 +86,9 @@ def build(config: ContainerConfig, directory: str, pod_directory: str, facts: Ho
         _host_root(root, facts)
     _kernel(root, config, facts)
     _devices(root, config, facts)
+    mounts.set_propagation(root, mounts.MS_PRIVATE)
     for item in _files(config, directory, pod_directory):
-        _bind_in(root, item)
+        _bind_in(root, item, shared.get(item.target))
     if config.read_only_root:
         mounts.make_read_only(root, recursive=False)
     return root
@@ -222,17 +225,21 @@ def _files(config: ContainerConfig, directory: str, pod_directory: str) -> list[
     return items + sorted(config.mounts, key=lambda item: item.target.count("/"))
 
 
-def _bind_in(root: str, item: MountConfig) -> None:
+def _bind_in(root: str, item: MountConfig, tree: int | None) -> None:
+    """``tree`` is a copy of the source's mount that goes on sharing with it."""
     target = resolve(root, item.target)
     if os.path.isdir(item.source):
         os.makedirs(target, exist_ok=True)
     elif not os.path.lexists(target):
         os.makedirs(os.path.dirname(target), exist_ok=True)
         _touch(target)
+    if tree is not None:
+        mounts.attach(tree, target)
+        if item.read_only:
+            mounts.make_read_only(target)
+        return
     bind(item.source, target, read_only=item.read_only)
-    if item.propagation == "shared":
-        mounts.set_propagation(target, mounts.MS_SHARED)
-    elif item.propagation == "private":
+    if item.propagation == "private":
         mounts.set_propagation(target, mounts.MS_PRIVATE)
 
 

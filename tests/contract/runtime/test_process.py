@@ -471,3 +471,23 @@ async def test_what_is_removed_leaves_no_files(harness: Harness) -> None:
     await harness.runtime.remove_sandbox(sandbox.id)
     left = [path for name in ("containers", "sandboxes") for path in (harness.directory / "state" / name).iterdir()]
     assert left == []
+
+
+async def test_mounts_travel_between_containers_that_share_them(harness: Harness, tmp_path: Path) -> None:
+    if ROOTLESS:
+        pytest.skip("mounting takes a privileged container, and that the host's own root")
+    (tmp_path / "in").mkdir()
+    privileged = SecurityContext(privileged=True)
+    master = await harness.run(SHELL, mounts=(Mount(tmp_path, "/shared", propagation="shared"),), security=privileged)
+    follower = await harness.run(SHELL, mounts=(Mount(tmp_path, "/shared", propagation="slave"),), security=privileged)
+    private = await harness.run(SHELL, mounts=(Mount(tmp_path, "/shared"),), security=privileged)
+    mounted = await harness.output(master, "sh", "-c", "mount -t tmpfs tmpfs /shared/in && echo x > /shared/in/file")
+    assert mounted[0] == 0, mounted
+    seen = [(await harness.output(each, "ls", "/shared/in"))[1] for each in (master, follower, private)]
+    assert seen == ["file\n", "file\n", ""]
+    await harness.output(
+        follower, "sh", "-c", "mkdir /shared/own && mount -t tmpfs tmpfs /shared/own && > /shared/own/x"
+    )
+    assert (await harness.output(master, "ls", "/shared/own"))[1] == ""
+    assert list((tmp_path / "in").iterdir()) == []  # the host does not see what the node mounts
+    await harness.output(master, "umount", "/shared/in")
