@@ -17,8 +17,10 @@ from apiserver.auth.impersonation import impersonated
 from apiserver.refusals import internal
 from apiserver.routes.connection import Connection, connection_of
 from apiserver.routes.metrics import Metrics, is_long_running
+from apiserver.routes.options import check_timeout
 from apiserver.routes.request import RequestInfo, parse_request
 from apiserver.routes.responses import Answer, send
+from apiserver.routes.warningheaders import warning_headers
 from minikube_py.api.errors import StatusError, TooManyRequests, Unauthorized
 
 _log = logging.getLogger(__name__)
@@ -90,6 +92,8 @@ class API:
             return await send(request, status_answer(internal(f"{type(error).__name__}: {error}")))
 
     async def _route(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
+        if "timeout" in info.query and not is_long_running(info):
+            check_timeout(info.parameter("timeout"))
         if not info.is_resource:
             answer = self._public(info, request)
             if answer is not None:
@@ -100,6 +104,8 @@ class API:
             return await self._resources(request, info, user)
         if info.path == "/metrics":
             return await send(request, self._metrics.answer())
+        if info.path == "/metrics/slis":
+            return await send(request, self._metrics.slis())
         return await send(request, await self._documents(info, request) or not_a_path())
 
     def _identity(self, request: web.BaseRequest) -> Identity:
@@ -134,6 +140,7 @@ def status_answer(error: StatusError) -> Answer:
         headers.append(("Retry-After", str(error.retry_after_seconds)))
     if isinstance(error, Unauthorized):
         headers.append(("WWW-Authenticate", 'Bearer realm="kubernetes-master"'))
+    headers += warning_headers(error.warnings)
     return Answer(error.status_code, orjson.dumps(error.to_status()), headers=tuple(headers))
 
 

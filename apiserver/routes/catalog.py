@@ -42,10 +42,11 @@ class Catalog:
     def _serve(self, resource: Resource) -> Served:
         conversion = conversion_of(resource)
         storage = conversion.storage if conversion is not None else resource
-        key = (storage.group, storage.plural)
+        ruled = resource if resource.group != storage.group else storage  # another group may have rules of its own
+        key = (ruled.group, ruled.plural)
         strategy = self._strategies.get(key)
         if strategy is None:
-            strategy = self._strategies[key] = strategy_for(storage, self._deps)
+            strategy = self._strategies[key] = strategy_for(ruled, self._deps)
         return Served(resource, self._store.collection(storage), strategy, self._now, self._messages, conversion)
 
     def find(self, group: str, version: str, plural: str) -> Served | None:

@@ -46,6 +46,7 @@ class Deleter:
         """Delete one object, or start to. Raises NotFound, Conflict (preconditions) and what admission raises."""
         served = request.served
         present = served.collection.get(request.namespace, request.name)
+        _warn_of_orphans(request, options)
         if present is None:
             raise not_found(served.resource, request.name)
         old = served.load(present)
@@ -53,7 +54,6 @@ class Deleter:
         attributes = request.attributes("DELETE", self._writer.reader, old=old)
         request.warn(self._writer.admission.admit(attributes))
         request.warn(self._writer.admission.validate(attributes))
-        _warn_of_orphans(request, options)
         if served.resource is NAMESPACES:
             return self._delete_namespace(request, present, old)
         return self._delete_object(request, options, present, old)

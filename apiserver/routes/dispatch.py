@@ -13,6 +13,7 @@ from apiserver.routes.catalog import Catalog
 from apiserver.routes.request import RequestInfo
 from apiserver.routes.resources import ResourceRoutes
 from apiserver.routes.served import Served
+from apiserver.routes.warningheaders import deprecations, warned
 from minikube_py.api.errors import MethodNotAllowed, NotImplementedByServer
 from minikube_py.api.resources import Resource, Subresource
 
@@ -44,6 +45,12 @@ class Dispatcher:
         if served is None:
             return await self._review(request, info, user)
         _check_scope(served.resource, info)
+        with warned(deprecations(served.resource)):
+            return await self._serve(request, info, served, user)
+
+    async def _serve(
+        self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
+    ) -> web.StreamResponse:
         if not served.resource.namespaced and info.namespace:
             info = replace(info, namespace="")  # a namespace is addressed as if it were in itself
         if not info.subresource:
@@ -58,7 +65,7 @@ class Dispatcher:
         subresource = served.resource.subresource(info.subresource)
         if subresource is None:
             raise unknown_resource()
-        if info.verb not in subresource.verbs:
+        if not _allows(subresource, info):
             raise MethodNotAllowed()
         plural, name = info.plural, info.subresource
         route = self._subresources.get((plural, name)) or self._subresources.get(("*", name))
@@ -79,6 +86,11 @@ class Dispatcher:
         if route is None:
             raise NotImplementedByServer(f"{info.plural} are not implemented by this server")
         return await route(request, info, user)
+
+
+def _allows(subresource: Subresource, info: RequestInfo) -> bool:
+    """Discovery names the verbs; a proxy passes OPTIONS on too, which is none."""
+    return info.verb in subresource.verbs or (subresource.name == "proxy" and info.method == "OPTIONS")
 
 
 def _shares_kind(subresource: Subresource) -> bool:

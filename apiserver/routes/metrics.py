@@ -19,6 +19,7 @@ BOUNDS = (0.001, 0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 LONG_RUNNING_SUBRESOURCES = frozenset({"attach", "exec", "log", "portforward", "proxy"})
 
 Labels = tuple[str, str, str, str]
+_HEALTH_CHECKS = ("healthz", "livez", "readyz")
 
 
 def is_long_running(info: RequestInfo) -> bool:
@@ -72,6 +73,15 @@ class Metrics:
         lines: list[str] = []
         for name, kind, text, samples in self._families():
             lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *samples]
+        return Answer(200, ("\n".join(lines) + "\n").encode(), CONTENT_TYPE)
+
+    def slis(self) -> Answer:
+        """The body of ``/metrics/slis``: whether the server is well (KEP-3466)."""
+        lines = [
+            "# HELP kubernetes_healthcheck Whether a check of the server succeeds.",
+            "# TYPE kubernetes_healthcheck gauge",
+            *(_line("kubernetes_healthcheck", {"name": "ping", "type": kind}, 1) for kind in _HEALTH_CHECKS),
+        ]
         return Answer(200, ("\n".join(lines) + "\n").encode(), CONTENT_TYPE)
 
     def _families(self) -> Iterator[tuple[str, str, str, Iterable[str]]]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiserver.routes.request import Query, is_true
-from minikube_py.api.errors import BadRequest, OtherStatus
+from apiserver.schema.wireforms import nanoseconds
+from minikube_py.api.errors import BadRequest
 from minikube_py.api.fields import (
     FieldError,
     forbidden,
@@ -24,7 +25,7 @@ from minikube_py.api.fields import (
 from minikube_py.api.types import Object
 
 _LONGEST_MANAGER = 128
-_VALIDATIONS = ("", "Ignore", "Warn", "Strict")
+_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 
 
 def _first(query: Query, name: str) -> str:
@@ -117,14 +118,23 @@ def _watch_faults(options: ListOptions) -> list[FieldError]:
     return faults
 
 
+def check_timeout(text: str) -> None:
+    """Refuse a ``timeout`` that is no duration of Go's. Raises BadRequest."""
+    if text:
+        try:
+            nanoseconds(text)
+        except ValueError as error:
+            raise BadRequest(f"invalid timeout specified in the request URL - {error}") from None
+
+
 def parse_revision(text: str) -> int:
-    """A resourceVersion parameter; "" is 0. Raises the 500 that upstream gives for nonsense."""
+    """A resourceVersion parameter; "" is 0. Raises BadRequest."""
     if not text:
         return 0
     if not text.isascii() or not text.isdigit():
         quoted = go_value(text)
-        message = f"resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: invalid syntax"
-        raise OtherStatus(message, code=500, reason="")
+        why = f"resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: invalid syntax"
+        raise BadRequest(f"invalid resource version: {why}")
     return int(text)
 
 
@@ -167,9 +177,7 @@ def _manager_faults(manager: str) -> list[FieldError]:
 def _dry_run_faults(values: Sequence[str]) -> list[FieldError]:
     if all(value == "All" for value in values):
         return []
-    listing = ", ".join(f'"{value}"' for value in values)
-    text = f'Unsupported value: []string{{{listing}}}: supported values: "All"'
-    return [FieldError("FieldValueNotSupported", "dryRun", text)]
+    return [not_supported("dryRun", list(values), ["All"])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,7 @@ def patch_kind(content_type: str) -> PatchKind:
     try:
         return PatchKind(content_type.partition(";")[0].strip().lower())
     except ValueError:
-        accepted = ", ".join(PatchKind)
-        raise UnsupportedMediaType(
-            f"the body of the request was in an unknown format - accepted media types include: {accepted}"
-        ) from None
+        raise UnsupportedMediaType("415: Unsupported Media Type", details={}) from None
 
 
 class Patcher:

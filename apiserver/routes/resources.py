@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import orjson
@@ -20,6 +19,7 @@ from apiserver.routes.reading import read_page, render, selection_of, send_list
 from apiserver.routes.request import RequestInfo
 from apiserver.routes.responses import send
 from apiserver.routes.served import Served
+from apiserver.routes.warningheaders import deprecation_headers, warned, warning_headers
 from apiserver.routes.watching import WatchRoute
 from apiserver.routes.writing import Writer, WriteRequest, Written
 from apiserver.schema.schema import Schema
@@ -30,10 +30,8 @@ from minikube_py.aio.clock import Clock
 from minikube_py.api.errors import MethodNotAllowed
 from minikube_py.api.patch import PatchKind
 from minikube_py.api.resources import (
-    COMPONENTSTATUSES,
     CSIDRIVERS,
     CSINODES,
-    ENDPOINTS,
     PERSISTENTVOLUMECLAIMS,
     PERSISTENTVOLUMES,
     PODS,
@@ -43,7 +41,6 @@ from minikube_py.api.resources import (
     SERVICES,
     STORAGECLASSES,
     VOLUMEATTACHMENTS,
-    Resource,
 )
 
 #: Kinds whose deletion answers with the object; the others answer with a Status.
@@ -53,29 +50,6 @@ _SHOW_DELETED = frozenset(
         STORAGECLASSES, VOLUMEATTACHMENTS, CSINODES, CSIDRIVERS,
     }
 )  # fmt: skip
-
-#: Resources that say at every request that they are on their way out.
-_DEPRECATED = {
-    ENDPOINTS: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
-    COMPONENTSTATUSES: "v1 ComponentStatus is deprecated in v1.19+",
-}
-
-Header = tuple[str, str]
-
-
-def warning_headers(texts: Iterable[str]) -> tuple[Header, ...]:
-    """``Warning`` headers (RFC 7234, code 299), each text once."""
-    return tuple(("Warning", f'299 - "{_escaped(text)}"') for text in dict.fromkeys(texts))
-
-
-def deprecation_headers(resource: Resource) -> tuple[Header, ...]:
-    """The warning of a deprecated resource."""
-    text = _DEPRECATED.get(resource)
-    return warning_headers([text]) if text else ()
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def manager_of(request: web.BaseRequest, options: WriteOptions) -> str:
@@ -170,7 +144,9 @@ class ResourceRoutes:
         decoded = await read_object(request, self._schema, served.resource, options)
         write = self.write_request(request, info, served, user, options)
         write.warn(decoded.warnings)
-        return await self._answer(request, write, self._writer.create(write, decoded.object))
+        with warned(write.warnings):
+            created = self._writer.create(write, decoded.object)
+        return await self._answer(request, write, created)
 
     async def _update(
         self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
@@ -179,7 +155,9 @@ class ResourceRoutes:
         decoded = await read_object(request, self._schema, served.resource, options)
         write = self.write_request(request, info, served, user, options)
         write.warn(decoded.warnings)
-        return await self._answer(request, write, self._writer.update(write, decoded.object))
+        with warned(write.warnings):
+            updated = self._writer.update(write, decoded.object)
+        return await self._answer(request, write, updated)
 
     async def _patch(
         self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
@@ -188,7 +166,9 @@ class ResourceRoutes:
         options = write_options(info.query, "PatchOptions", apply=kind is PatchKind.APPLY)
         body = await read_body(request)
         write = self.write_request(request, info, served, user, options)
-        return await self._answer(request, write, self._patcher.patch(write, kind, body, options))
+        with warned(write.warnings):
+            patched = self._patcher.patch(write, kind, body, options)
+        return await self._answer(request, write, patched)
 
     async def _answer(self, request: web.BaseRequest, write: WriteRequest, written: Written) -> web.StreamResponse:
         wanted = negotiate(request.headers.get("Accept", ""))
@@ -201,7 +181,8 @@ class ResourceRoutes:
     ) -> web.StreamResponse:
         options = delete_options(info.query, await read_delete_options(request, self._schema))
         write = self.write_request(request, info, served, user, WriteOptions(dry_run=options.dry_run))
-        deleted = self._deleter.delete(write, options)
+        with warned(write.warnings):
+            deleted = self._deleter.delete(write, options)
         wanted = negotiate(request.headers.get("Accept", ""))
         if deleted.gone and served.resource not in _SHOW_DELETED:
             answer = render(_deleted_status(served, deleted.stored), wanted)

@@ -136,8 +136,6 @@ class Writer:
 
     def create(self, request: WriteRequest, given: Object) -> Written:
         """Commit a new object; takes ``given`` over. Raises StatusError."""
-        if metadata(given).get("resourceVersion"):
-            raise OtherStatus("resourceVersion should not be set on objects to be created", code=500, reason="")
         served = request.served
         obj = served.store(given)
         obj["metadata"] = metadata(obj)
@@ -149,6 +147,8 @@ class Writer:
         request.warn(before_create(served.strategy, obj, request.context(self.reader)))
         request.warn(self.admission.validate(replace(attributes, name=name_of(obj)) if generated else attributes))
         self._claim_name(request, obj, generated)
+        if metadata(obj).get("resourceVersion"):
+            raise OtherStatus("resourceVersion should not be set on objects to be created", code=500, reason="")
         if request.dry_run:
             return Written(served.collection.preview(obj, None), created=True)
         stored = served.collection.create(obj)

@@ -32,7 +32,7 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 MEDIA_TYPES = (JSON, YAML, PROTOBUF)
 
 _TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
-_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+_SCHEME = "pkg/runtime/scheme.go:111"
 _SUMMARY_BYTES = 30
 
 

@@ -22,12 +22,16 @@ METADATA_FIELDS = ("metadata.name", "metadata.namespace")
 
 @dataclass(frozen=True, slots=True)
 class FieldTable:
-    """The selectable fields of one kind. ``aliases`` are other spellings; ``indexed`` paths can be looked up."""
+    """The selectable fields of one kind. ``aliases`` are other spellings; ``indexed`` paths can be looked up.
+
+    ``refusal`` is what a selector of another field is told.
+    """
 
     getters: Mapping[str, Getter] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     indexed: tuple[str, ...] = ()
     namespaced: bool = True
+    refusal: str = "field label not supported: {path}"
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -47,7 +51,7 @@ class FieldTable:
         if path in self.getters or path == "metadata.name" or (path == "metadata.namespace" and self.namespaced):
             return requirement._replace(path=path)
         if self.getters:
-            raise BadRequest(f"field label not supported: {requirement.path}")
+            raise BadRequest(self.refusal.format(path=requirement.path))
         if path == "metadata.namespace":
             return requirement
         known = ", ".join(f'"{name}"' for name in METADATA_FIELDS)
@@ -124,13 +128,17 @@ _TABLES: Mapping[tuple[str, str], FieldTable] = MappingProxyType(
         ("", "secrets"): FieldTable(getters=_paths("type")),
         ("", "services"): FieldTable(getters=_paths("spec.clusterIP", "spec.type")),
         ("", "replicationcontrollers"): FieldTable(getters={"status.replicas": _number("status", "replicas")}),
-        ("apps", "replicasets"): FieldTable(getters={"status.replicas": _number("status", "replicas")}),
-        ("batch", "jobs"): FieldTable(getters={"status.successful": _number("status", "succeeded")}),
+        ("batch", "jobs"): FieldTable(
+            getters={"status.successful": _number("status", "succeeded")},
+            refusal='field label "{path}" not supported for Job',
+        ),
         ("certificates.k8s.io", "certificatesigningrequests"): FieldTable(
             getters=_paths("spec.signerName"), namespaced=False
         ),
         ("resource.k8s.io", "resourceslices"): FieldTable(
-            getters=_paths("spec.nodeName", "spec.driver"), namespaced=False
+            getters=_paths("spec.nodeName", "spec.driver"),
+            namespaced=False,
+            refusal="field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {path}",
         ),
     }
 )

@@ -28,7 +28,10 @@ class Cause:
 
 
 class StatusError(Exception):
-    """A refusal by the API. Subclasses fix ``code`` and ``reason``; the message is for people."""
+    """A refusal by the API. Subclasses fix ``code`` and ``reason``; the message is for people.
+
+    ``details`` that are given are shown, even empty ones: upstream's generic refusals have those.
+    """
 
     code: ClassVar[int] = 500
     reason: ClassVar[str] = ""
@@ -44,8 +47,11 @@ class StatusError(Exception):
         super().__init__(message)
         self.message = message
         self.details: dict[str, Any] = dict(details or {})
+        self._detailed = details is not None
         self.causes = tuple(causes)
         self.retry_after_seconds = retry_after_seconds
+        #: What the client is told in ``Warning`` headers besides.
+        self.warnings: tuple[str, ...] = ()
 
     def to_status(self) -> Object:
         """The ``metav1.Status`` that a client sees."""
@@ -63,7 +69,7 @@ class StatusError(Exception):
             details["causes"] = [cause.to_json() for cause in self.causes]
         if self.retry_after_seconds is not None:
             details["retryAfterSeconds"] = self.retry_after_seconds
-        if details:
+        if details or self._detailed:
             status["details"] = details
         status["code"] = self.status_code
         return status
@@ -104,6 +110,7 @@ class MethodNotAllowed(StatusError):
     def __init__(
         self, message: str = "the server does not allow this method on the requested resource", **kwargs: Any
     ) -> None:
+        kwargs.setdefault("details", {})
         super().__init__(message, **kwargs)
 
 

@@ -89,9 +89,9 @@ def invalid_object(group: str, kind: str, name: str, errors: Iterable[FieldError
     qualified = f"{kind}.{group}" if group else kind
     texts = [str(error) for error in found]
     summary = texts[0] if len(texts) == 1 else f"[{', '.join(dict.fromkeys(texts))}]"
-    details = {"name": name, "kind": kind} | ({"group": group} if group else {})
+    details = {"name": name, "group": group, "kind": kind}
     return Invalid(
         f'{qualified} "{name}" is invalid: {summary}',
-        details=details,
+        details={key: value for key, value in details.items() if value},
         causes=[error.to_cause() for error in found],
     )

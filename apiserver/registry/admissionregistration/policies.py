@@ -191,7 +191,7 @@ def _validate_binding(binding: Object, errors: Errors) -> None:
     if {"Deny", "Warn"} <= set(actions):
         errors.append(invalid(path, actions, _REPEATS))
     if not actions:
-        errors.append(required(path, "at least one validation action is required"))
+        errors.append(required(path))
 
 
 def _validate_reference(reference: Fields, path: str, errors: Errors) -> None:

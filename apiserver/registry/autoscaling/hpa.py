@@ -51,9 +51,7 @@ def _validate(autoscaler: Object, errors: Errors, *, read_version: bool = True) 
     spec, target = autoscaler.get("spec") or {}, _target(autoscaler)
     least, most = spec.get("minReplicas"), spec.get("maxReplicas") or 0
     nonnegative(spec, "minReplicas", "spec", errors)
-    if most == 0:
-        errors.append(required("spec.maxReplicas", "must be set and greater than 0"))
-    elif most < 0:
+    if most < 0:
         errors.append(invalid("spec.maxReplicas", most, "must be greater than or equal to 1"))
     if least is not None and most < least:
         errors.append(invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
@@ -64,6 +62,8 @@ def _validate(autoscaler: Object, errors: Errors, *, read_version: bool = True) 
         rules = (spec.get("behavior") or {}).get(direction)
         if rules is not None:
             _validate_rules(rules, f"spec.behavior.{direction}", errors)
+    if most == 0:
+        errors.append(required("spec.maxReplicas"))
 
 
 def _validate_change(new: Object, old: Object, errors: Errors) -> None:

@@ -139,6 +139,7 @@ def strategy(resource: Resource) -> KindStrategy:
     newer = resource.group != ""
     return KindStrategy(
         resource=resource,
+        name_rule=names.path_segment,
         defaulter=_default,
         validate=_validate,
         validate_new=_validate_new_v1 if newer else nothing,

@@ -101,7 +101,7 @@ def _validate_capacity(capacity: Fields, errors: Errors) -> None:
     if not capacity:
         errors.append(required("spec.capacity"))
     if set(capacity) != {"storage"}:
-        errors.append(not_supported("spec.capacity", capacity, ("storage",)))
+        errors.append(not_supported("spec.capacity", capacity or None, ("storage",)))
     for name, value in capacity.items():
         if amount(value) < 0:
             errors.append(invalid(f"spec.capacity[{name}]", int(amount(value)), "must be a valid resource quantity"))

@@ -10,6 +10,7 @@ from apiserver.registry.labelselectors import validate_label_selector
 from apiserver.registry.strategy import KindStrategy, UpdateRules, keep_all_but_status
 from apiserver.registry.table import AGE, NAME, Column, Table, age
 from apiserver.registry.workload import validate_at_most_all, validate_int_or_percent
+from minikube_py.api import names
 from minikube_py.api.fields import invalid
 from minikube_py.api.meta import name_of
 from minikube_py.api.resources import Resource
@@ -61,6 +62,7 @@ def strategy(resource: Resource) -> KindStrategy:
     """PodDisruptionBudgets."""
     return KindStrategy(
         resource=resource,
+        name_rule=names.path_segment,
         has_status=True,
         new_status=lambda: dict.fromkeys(_COUNTS, 0),
         generation_fields=("spec",),

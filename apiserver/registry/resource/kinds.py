@@ -12,6 +12,7 @@ from apiserver.registry.checks import Errors, immutable, require_name
 from apiserver.registry.strategy import KindStrategy
 from apiserver.registry.table import AGE, NAME, Column, Table, age
 from minikube_py.api import names
+from minikube_py.api.fields import invalid, required
 from minikube_py.api.meta import name_of
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
@@ -58,10 +59,25 @@ def claim_strategy(resource: Resource) -> KindStrategy:
     )
 
 
+_POSITIVE = "must be greater than zero"
+_WHERE = ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection")
+_WHERE_TEXT = ", ".join(f"`{name}`" for name in _WHERE)
+
+
 def _validate_slice(obj: Object, errors: Errors) -> None:
     spec = obj.get("spec") or {}
     require_name(spec, "driver", "spec", errors, names.dns1123_subdomain)
-    require_name(spec.get("pool") or {}, "name", "spec.pool", errors, names.path_segment)
+    pool = spec.get("pool") or {}
+    require_name(pool, "name", "spec.pool", errors, names.path_segment)
+    if (pool.get("resourceSliceCount") or 0) <= 0:
+        errors.append(invalid("spec.pool.resourceSliceCount", pool.get("resourceSliceCount") or 0, _POSITIVE))
+    chosen = [name for name in _WHERE if spec.get(name)]
+    if not chosen:
+        errors.append(required("spec", f"exactly one of {_WHERE_TEXT} is required"))
+    elif len(chosen) > 1:
+        detail = f"exactly one of {_WHERE_TEXT} is required, but multiple fields are set"
+        shown = ", ".join(f"`{name}`" for name in chosen)
+        errors.append(invalid("spec", f"{{{shown}}}", detail))
 
 
 def _keep_driver(new: Object, old: Object, errors: Errors) -> None:

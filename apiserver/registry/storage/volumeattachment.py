@@ -21,11 +21,11 @@ _ONE = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
 def _validate(attachment: Object, errors: Errors) -> None:
     spec = attachment.get("spec") or {}
     source = spec.get("source") or {}
-    validate_csi_driver_name(spec.get("attacher") or "", "spec.attacher", errors)
     _validate_source(source, "spec.source", errors)
     check(names.subdomain_name, spec.get("nodeName") or "", "spec.nodeName", errors)
     if source.get("persistentVolumeName") is not None:
         check(names.subdomain_name, source["persistentVolumeName"], "spec.source.persistentVolumeName", errors)
+    validate_csi_driver_name(spec.get("attacher") or "", "spec.attacher", errors)
 
 
 def _validate_source(source: Fields, path: str, errors: Errors) -> None:

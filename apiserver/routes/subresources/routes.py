@@ -17,13 +17,14 @@ from apiserver.routes.dispatch import ReviewRoute, SubresourceRoute
 from apiserver.routes.options import WriteOptions, delete_options, write_options
 from apiserver.routes.patching import patch_kind
 from apiserver.routes.request import RequestInfo
-from apiserver.routes.resources import ResourceRoutes, warning_headers
+from apiserver.routes.resources import ResourceRoutes
 from apiserver.routes.responses import Answer, send
 from apiserver.routes.served import Served
 from apiserver.routes.subresources.binding import CREATED, bind
 from apiserver.routes.subresources.eviction import Evictor
 from apiserver.routes.subresources.scale import scale_of, with_scale
 from apiserver.routes.subresources.token import grant
+from apiserver.routes.warningheaders import warning_headers
 from apiserver.routes.writing import Writer
 from apiserver.schema.patching import Patcher
 from apiserver.schema.schema import Kind, Schema

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from apiserver.schema.managedfields.fieldsets import SELF, FieldSet, union
+from apiserver.schema.managedfields.fieldsets import SELF, FieldSet, ordered, union
 
 APPLY, UPDATE = "Apply", "Update"
 #: How many managers that update (rather than apply) are kept apart, and who the older ones become.
@@ -49,11 +49,11 @@ class ManagerTable:
     entries: dict[Manager, Managed] = field(default_factory=dict)
 
     def put(self, manager: Manager, managed: Managed) -> None:
-        """Set what a manager has; a manager that has nothing is forgotten."""
+        """Set what a manager has, in the order of the wire; a manager that has nothing is forgotten."""
         if managed.fields is None:
             self.entries.pop(manager, None)
         else:
-            self.entries[manager] = managed
+            self.entries[manager] = managed._replace(fields=ordered(managed.fields))
 
     def keep(self, manager: Manager, fields: FieldSet) -> None:
         """Change the fields of a manager and nothing else of it."""
@@ -81,7 +81,8 @@ def read_entries(given: Any) -> ManagerTable:
             version if operation == UPDATE else "",
             entry.get("subresource") or "",
         )
-        table.put(name, Managed(fields or None, version, entry.get("time") or ""))
+        if fields:
+            table.entries[name] = Managed(fields, version, entry.get("time") or "")
     return table
 
 

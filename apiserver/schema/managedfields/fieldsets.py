@@ -10,6 +10,7 @@ Trees are shared between objects and never changed: operations return new ones.
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -98,6 +99,34 @@ def without(whole: FieldSet, *path: str) -> FieldSet:
         if kept is not None:
             rest[path[0]] = kept
     return _normal(rest)
+
+
+def ordered(node: Node) -> Node:
+    """The same set in the order of the wire, as structured-merge-diff sorts path elements; itself if it has that."""
+    names = sorted(node)
+    if len(names) > 1 and names[-1][0] in "kv":
+        names.sort(key=_element_order)
+    children = [node[name] and ordered(node[name]) for name in names]
+    if names == list(node) and all(map(operator.is_, children, node.values())):
+        return node
+    return dict(zip(names, children, strict=True))
+
+
+def _element_order(element: str) -> tuple[Any, ...]:
+    """Fields by name, then items by the values of their keys, then items by their own value, then by position."""
+    kind, _, rest = element.partition(":")
+    if kind == "k":
+        return ("k", [(key, *_comparable(value)) for key, value in sorted(json.loads(rest).items())])
+    if kind == "v":
+        return ("v", [_comparable(json.loads(rest))])
+    return ("x" if kind == "i" else kind, [], rest)
+
+
+def _comparable(value: Any) -> tuple[int, Any]:
+    """Values of one type are compared; numbers come before strings, strings before the rest."""
+    if isinstance(value, int | float):
+        return (0, value)
+    return (1, value) if isinstance(value, str) else (2, json.dumps(value))
 
 
 def paths(whole: FieldSet) -> Iterator[tuple[str, ...]]:

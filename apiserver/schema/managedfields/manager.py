@@ -156,6 +156,8 @@ class FieldManagement:
     def check(self, name: str, config: Object, author: Author) -> None:
         """Hold a configuration to the type ``name`` and the author's version. Raises BadRequest, OtherStatus (500)."""
         version = config.get("apiVersion")
+        if not version or not config.get("kind"):
+            raise BadRequest(f"invalid object type: {_kind_text(config)}")
         if version != author.api_version:
             raise BadRequest(
                 "Incorrect version specified in apply patch. "
@@ -322,8 +324,13 @@ def _has(whole: FieldSet, path: tuple[str, ...]) -> bool:
 def _identity(config: Object) -> str:
     meta = config.get("metadata")
     meta = meta if isinstance(meta, dict) else {}
-    kind = f"{config.get('apiVersion') or ''}, Kind={config.get('kind') or ''}"
-    return f"{meta.get('namespace') or ''}/{meta.get('name') or ''}; {kind}"
+    return f"{meta.get('namespace') or ''}/{meta.get('name') or ''}; {_kind_text(config)}"
+
+
+def _kind_text(config: Object) -> str:
+    """The type of an object as Go's GroupVersionKind prints it; the core group shows as an empty name."""
+    version = str(config.get("apiVersion") or "")
+    return f"{version if '/' in version else f'/{version}'}, Kind={config.get('kind') or ''}"
 
 
 def _conflict_error(conflicts: list[tuple[Manager, tuple[str, ...]]]) -> Conflict:

@@ -89,7 +89,7 @@ REFUSALS: list[tuple[str, str, str, Any, dict[str, str], int, str, str]] = [
     ("patch type", "PATCH", f"{MAPS}/uf", {}, {"Content_Type": "text/x"}, 415, "UnsupportedMediaType", ""),
     (
         "dryRun", "POST", f"{MAPS}?dryRun=foo", {"metadata": {"name": "n"}}, {}, 422, "Invalid",
-        'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: []string{"foo"}: supported values: "All"',
+        'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["foo"]: supported values: "All"',
     ),
     (
         "label selector", "GET", f"{PODS}?labelSelector=a%20b", None, {}, 400, "BadRequest",
@@ -104,8 +104,9 @@ REFUSALS: list[tuple[str, str, str, Any, dict[str, str], int, str, str]] = [
         '"data.x" is not a known field selector: only "metadata.name", "metadata.namespace"',
     ),
     (
-        "revision", "GET", f"{PODS}?resourceVersion=abc", None, {}, 500, "",
-        'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax',
+        "revision", "GET", f"{PODS}?resourceVersion=abc", None, {}, 400, "BadRequest",  # 1.20: 500
+        'invalid resource version: resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": '
+        "invalid syntax",
     ),
     (
         "match without revision", "GET", f"{PODS}?resourceVersionMatch=Exact", None, {}, 422, "Invalid",

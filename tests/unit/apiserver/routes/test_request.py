@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from apiserver.routes.options import check_timeout
 from apiserver.routes.request import RequestInfo, is_true, parse_request
+from minikube_py.api.errors import BadRequest
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,13 @@ def test_a_list_narrowed_to_a_name_is_not_about_one_object() -> None:
 )
 def test_booleans(text: str, expected: bool) -> None:
     assert is_true(text) is expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "30s", "1m30s", "-1.5h", "2ms"])
+def test_timeouts_are_durations_of_go(text: str) -> None:
+    check_timeout(text)
+
+
+def test_a_timeout_that_is_no_duration_is_refused() -> None:
+    with pytest.raises(BadRequest, match='specified in the request URL - time: invalid duration "soon"'):
+        check_timeout("soon")

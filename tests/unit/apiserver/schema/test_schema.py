@@ -122,7 +122,7 @@ class TestKinds:
     def test_a_kind_nobody_knows(self, schema: Schema) -> None:
         assert refusal(schema, {"apiVersion": "v1", "kind": "Deployment"}, resources.DEPLOYMENTS) == (
             'Deployment in version "v1" cannot be handled as a Deployment: no kind "Deployment" is registered '
-            'for version "v1" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+            'for version "v1" in scheme "pkg/runtime/scheme.go:111"'
         )
 
     def test_another_version(self, schema: Schema) -> None:

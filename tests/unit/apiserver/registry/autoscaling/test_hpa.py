@@ -45,8 +45,8 @@ def test_an_autoscaler_is_defaulted(registry: Any) -> None:
     ("spec", "expected"),
     [
         ({"maxReplicas": 0}, [
-            "spec.maxReplicas: Required value: must be set and greater than 0",
             "spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`",
+            "spec.maxReplicas: Required value",
         ]),
         ({"scaleTargetRef": {"apiVersion": "v1", "kind": "Pod"}}, [
             "spec.scaleTargetRef.name: Required value",

@@ -104,7 +104,7 @@ def test_volumes_are_defaulted(registry: Any) -> None:
         (_volume(hostPath=None), ["spec: Required value: must specify a volume type"]),
         (_volume(capacity=None), [
             "spec.capacity: Required value",
-            'spec.capacity: Unsupported value: {}: supported values: "storage"',
+            'spec.capacity: Unsupported value: null: supported values: "storage"',
         ]),
         (_volume(nfs={"server": "s", "path": "/"}), [
             "spec.nfs: Forbidden: may not specify more than 1 volume type",
