@@ -181,7 +181,8 @@ class StatusManager:
     def _accepted(self, entry: _Entry, answer: Object, wanted: Object | None) -> None:
         if revision_of(answer) >= entry.revision:
             entry.server, entry.revision = answer.get("status") or {}, revision_of(answer)
-        left = status_patch(entry.api_uid, entry.server, wanted or {})
+        # Against the answer, not against what somebody has made of it since: that is corrected, not put up with.
+        left = status_patch(entry.api_uid, answer.get("status") or {}, wanted or {})
         if left is not None:
             _log.debug("the API server keeps the status of %s/%s differently: %s", entry.namespace, entry.name, left)
         entry.residual = left

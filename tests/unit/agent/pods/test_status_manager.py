@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ class Server:
         self.patches: list[Object] = []
         self.faults: list[Exception] = []
         self.keeps_phase_as: str | None = None
+        self.meddle: Callable[[], None] = lambda: None
 
     async def patch(self, _resource: Any, _name: str, patch: Object, _namespace: str, **_: Any) -> Object:
         if self.faults:
@@ -33,7 +34,9 @@ class Server:
         self.status = {**self.status, **patch["status"]}
         if self.keeps_phase_as:
             self.status["phase"] = self.keeps_phase_as
-        return self.pod()
+        answer = self.pod()
+        self.meddle()
+        return answer
 
     def pod(self) -> Object:
         pod = make_pod(metadata={"resourceVersion": str(self.revision)})
@@ -98,6 +101,20 @@ async def test_what_others_overwrite_is_restored(setting: Setting) -> None:
     setting.manager.observed(setting.server.pod())
     await setting.clock.settle()
     assert setting.sent == ["Running", "Running"]
+
+
+async def test_what_others_overwrite_before_our_answer_comes_is_restored_too(setting: Setting) -> None:
+    def overwrite() -> None:
+        server.meddle = lambda: None
+        server.revision += 1
+        server.status = {**server.status, "phase": "Failed"}
+        setting.manager.observed(server.pod())
+
+    server = setting.server
+    server.meddle = overwrite
+    await setting.set("Running")
+    assert setting.sent == ["Running", "Running"]
+    assert server.status["phase"] == "Running"
 
 
 async def test_old_news_change_nothing(setting: Setting) -> None:
