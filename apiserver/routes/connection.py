@@ -50,6 +50,13 @@ class Connection(RequestHandler):
             self.tunnel(b"")
         super().connection_lost(exc)
 
+    async def shutdown(self, timeout: float | None = 15.0) -> None:
+        """End the connection, after the request that is being answered; one that has not arrived whole never will."""
+        request = self._current_request
+        if request is not None and not request.content.is_eof():
+            self.force_close()
+        await super().shutdown(timeout)
+
     def take_buffered(self) -> bytes:
         """Bytes that arrived behind an upgrade request, before the tunnel was there."""
         buffered, self._message_tail = self._message_tail, b""
