@@ -97,6 +97,7 @@ def _set_sysctls(node: NodeNetwork) -> None:
     }
     if node.has_ipv6:
         write_sysctl("net.ipv6.conf.all.forwarding", "1")
+        write_sysctl("net.ipv6.ip_nonlocal_bind", "1")  # unlike IPv4's, its local routes do not let addresses be bound
         optional |= {"net.ipv6.icmp.ratemask": "127"}
         optional |= {"net.ipv6.conf.all.accept_dad": "0", "net.ipv6.conf.default.accept_dad": "0"}
     for name, value in optional.items():

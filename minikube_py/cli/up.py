@@ -42,6 +42,13 @@ from minikube_py.config.cluster import ClusterConfig
     help="The data plane of Services.",
 )
 @click.option(
+    "--ip-family",
+    type=click.Choice(["ipv4", "ipv6", "dual"]),
+    default="ipv4",
+    show_default=True,
+    help="The addresses of nodes, pods and Services.",
+)
+@click.option(
     "--node-grace", default=40.0, show_default=True, help="Seconds of silence after which a node is NotReady."
 )
 @click.option("--api-port", default=0, help="The API server's port on 127.0.0.1; 0 takes a free one.")

@@ -78,9 +78,9 @@ class Assembly:
     def build_network(self) -> None:
         """Namespaces, and the API server's second listener: clients that are early wait in its backlog."""
         cables = [
-            Cable(node.name, f"node{index + 1}", node.ip, node.pod_cidrs) for index, node in enumerate(self.plan.nodes)
+            Cable(node.name, f"node{index + 1}", node.ips, node.pod_cidrs) for index, node in enumerate(self.plan.nodes)
         ]
-        self._network = build_network(self.plan.fabric_ip, cables)
+        self._network = build_network(self.plan.fabric_ips, cables)
         self._fabric_listener = listen_in(self._network.fabric, self.plan.fabric_ip, FABRIC_API_PORT)
 
     def connect_host(self) -> None:
@@ -90,7 +90,7 @@ class Assembly:
         self.route_services([node.name for node in self.plan.nodes])
         try:
             link = connect_host(
-                self.network, cluster=self.plan.name, host_ip=self.plan.host_ip, ranges=self.plan.routed_ranges
+                self.network, cluster=self.plan.name, host_ips=self.plan.host_ips, ranges=self.plan.routed_ranges
             )
         except OSError as error:
             _log.warning("the host is not connected to the cluster's network: %s", error)

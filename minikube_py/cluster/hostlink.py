@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from minikube_py.cluster.network import GATEWAY, ClusterNetwork
+from minikube_py.cluster.network import ClusterNetwork, gateway_cidr, gateway_for, host_cidr
 from minikube_py.linux.netlink import Netlink
 
 _FABRIC_DEVICE = "host"
@@ -27,19 +27,22 @@ class HostLink:
     hidden: tuple[str, ...]
 
 
-def connect_host(network: ClusterNetwork, *, cluster: str, host_ip: str, ranges: Sequence[str]) -> HostLink:
+def connect_host(network: ClusterNetwork, *, cluster: str, host_ips: Sequence[str], ranges: Sequence[str]) -> HostLink:
     """Lays the cable and routes every range that the host does not use itself. Raises OSError."""
     device = f"minik-{cluster}"[:_LONGEST_DEVICE_NAME]
     with Netlink() as host, Netlink(network.fabric) as fabric:
-        taken = [route.dst for route in host.routes() if route.dst]
+        ipv6 = any(":" in ip for ip in host_ips)
+        taken = [route.dst for six in (False, ipv6) for route in host.routes(ipv6=six) if route.dst]
         reachable = [cidr for cidr in ranges if not overlapping(cidr, taken)]
         host.link_add_veth(device, _FABRIC_DEVICE, network.fabric)
-        host.addr_add(device, f"{host_ip}/32")
         fabric.link_up(_FABRIC_DEVICE)
-        fabric.addr_add(_FABRIC_DEVICE, f"{GATEWAY}/32")
-        fabric.route_add(f"{host_ip}/32", dev=_FABRIC_DEVICE)
+        for ip in host_ips:
+            host.addr_add(device, host_cidr(ip))
+            fabric.addr_add(_FABRIC_DEVICE, gateway_cidr(ip))
+            fabric.route_add(host_cidr(ip), dev=_FABRIC_DEVICE)
         for cidr in reachable:
-            host.route_add(cidr, dev=device, via=GATEWAY, onlink=True, src=host_ip)
+            own = next(ip for ip in host_ips if (":" in ip) == (":" in cidr))
+            host.route_add(cidr, dev=device, via=gateway_for(own), onlink=True, src=own)
     return HostLink(device, tuple(reachable), tuple(cidr for cidr in ranges if cidr not in reachable))
 
 
@@ -48,8 +51,7 @@ def route_services(network: ClusterNetwork, service_cidrs: Iterable[str], node: 
     cable = network.cables[node]
     with Netlink(network.fabric) as fabric:
         for cidr in service_cidrs:
-            if ":" not in cidr:
-                fabric.route_add(cidr, dev=cable.device, via=cable.ip, onlink=True, replace=True)
+            fabric.route_add(cidr, dev=cable.device, via=cable.way_to(cidr), onlink=True, replace=True)
 
 
 def overlapping(cidr: str, taken: Iterable[str]) -> bool:

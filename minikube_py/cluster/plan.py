@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -21,12 +21,17 @@ _POD_PREFIX = {4: 24, 6: 64}
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """One node: its name, its address on the node network, its slices of the pod networks, its pods' runtime."""
+    """One node: its name, its addresses and its slices of the pod networks (primary family first), its runtime."""
 
     name: str
-    ip: str
+    ips: tuple[str, ...]
     pod_cidrs: tuple[str, ...]
     runtime: NodeRuntime
+
+    @property
+    def ip(self) -> str:
+        """Its address in the primary family."""
+        return self.ips[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,8 @@ class ClusterPlan:
     config: ClusterConfig
     paths: ClusterPaths
     runtimes: Runtimes
-    fabric_ip: str
-    host_ip: str
+    fabric_ips: tuple[str, ...]
+    host_ips: tuple[str, ...]
     nodes: tuple[NodePlan, ...]
 
     @property
@@ -51,33 +56,43 @@ class ClusterPlan:
 
     @property
     def routed_ranges(self) -> tuple[str, ...]:
-        """What root may reach from the host: Services, pods, nodes and load balancers (IPv4)."""
-        network = self.config.network
-        ranges = (*network.service_cidrs, *network.pod_cidrs, self.config.node_network, *network.load_balancer_cidrs)
-        return tuple(cidr for cidr in ranges if ":" not in cidr)
+        """What root may reach from the host: Services, pods, nodes and load balancers."""
+        network, nodes = self.config.network, self.config.node_networks
+        return (*network.service_cidrs, *network.pod_cidrs, *nodes, *network.load_balancer_cidrs)
+
+    @property
+    def fabric_ip(self) -> str:
+        """The fabric's address in the primary family: the API server's."""
+        return self.fabric_ips[0]
 
     @property
     def fabric_url(self) -> str:
         """The API server as the parts reach it."""
-        return f"https://{self.fabric_ip}:{FABRIC_API_PORT}"
+        host = f"[{self.fabric_ip}]" if ":" in self.fabric_ip else self.fabric_ip
+        return f"https://{host}:{FABRIC_API_PORT}"
 
 
 def make_plan(config: ClusterConfig, paths: ClusterPaths, runtimes: Runtimes) -> ClusterPlan:
     """Gives every node its name and addresses. Raises ValueError where a network is too small for the nodes."""
-    network = ipaddress.ip_network(config.node_network)
-    if network.num_addresses <= _FIRST_NODE + config.nodes:
-        raise ValueError(f"the node network {network} is too small for {config.nodes} nodes")
+    networks = [ipaddress.ip_network(cidr) for cidr in config.node_networks]
+    for network in networks:
+        if network.num_addresses <= _FIRST_NODE + config.nodes:
+            raise ValueError(f"the node network {network} is too small for {config.nodes} nodes")
     slices = [_pod_slices(cidr, config.nodes) for cidr in config.network.pod_cidrs]
     nodes = tuple(
         NodePlan(
             name=f"{config.name}-{index + 1}",
-            ip=str(network[_FIRST_NODE + index]),
+            ips=_addresses(networks, _FIRST_NODE + index),
             pod_cidrs=tuple(family[index] for family in slices),
             runtime=runtimes.of(f"{config.name}-{index + 1}"),
         )
         for index in range(config.nodes)
     )
-    return ClusterPlan(config, paths, runtimes, str(network[1]), str(network[2]), nodes)
+    return ClusterPlan(config, paths, runtimes, _addresses(networks, 1), _addresses(networks, 2), nodes)
+
+
+def _addresses(networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network], index: int) -> tuple[str, ...]:
+    return tuple(str(network[index]) for network in networks)
 
 
 def _pod_slices(cidr: str, nodes: int) -> list[str]:
@@ -102,7 +117,7 @@ def identities(plan: ClusterPlan) -> dict[str, Identity]:
                 "kubernetes.default.svc",
                 f"kubernetes.default.svc.{domain}",
             ),
-            server_addresses=("127.0.0.1", "::1", plan.fabric_ip, plan.service_ip),
+            server_addresses=("127.0.0.1", "::1", *plan.fabric_ips, plan.service_ip),
         ),
         "apiserver-kubelet-client": Identity("kube-apiserver-kubelet-client", ("system:masters",)),
         "scheduler": Identity("system:kube-scheduler"),
@@ -110,7 +125,7 @@ def identities(plan: ClusterPlan) -> dict[str, Identity]:
     }
     for node in plan.nodes:
         issued[node.name] = Identity(
-            f"system:node:{node.name}", ("system:nodes",), server_names=(node.name,), server_addresses=(node.ip,)
+            f"system:node:{node.name}", ("system:nodes",), server_names=(node.name,), server_addresses=node.ips
         )
     return issued
 
@@ -146,7 +161,7 @@ def controlplane_config(plan: ClusterPlan) -> ControlPlaneConfig:
 def agent_config(plan: ClusterPlan, node: NodePlan) -> AgentConfig:
     return AgentConfig(
         node_name=node.name,
-        node_ips=(node.ip,),
+        node_ips=node.ips,
         pod_cidrs=node.pod_cidrs,
         api=_access(plan, node.name),
         serving=_pair(plan, node.name),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from minikube_py.config.families import NODE_NETWORK_IPV6, IPFamily, network_of
 from minikube_py.config.parts import Model, Network
 
 NodeRuntime = Literal["process", "docker", "simulated"]
@@ -29,8 +30,23 @@ class ClusterConfig(Model):
         default=40.0, ge=1, description="seconds of silence after which a node is NotReady (upstream's default)"
     )
     api_port: int = Field(default=0, ge=0, le=65535, description="on the host's loopback; 0 takes a free one")
+    ip_family: IPFamily = "ipv4"
     node_network: str = Field(default="192.168.230.0/24", description="addresses of the nodes and of the API server")
-    network: Network = Network()
+    node_network_ipv6: str = Field(default=NODE_NETWORK_IPV6, description="the same in the other family")
+    network: Network = Field(default=Network(), description="where absent, the usual ranges of the family")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_network(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "network" not in given and given.get("ip_family") in ("ipv6", "dual"):
+            return given | {"network": network_of(given["ip_family"])}
+        return given
+
+    @property
+    def node_networks(self) -> tuple[str, ...]:
+        """The networks of the nodes, primary family first."""
+        networks = {"ipv4": (self.node_network,), "ipv6": (self.node_network_ipv6,)}
+        return networks.get(self.ip_family, (self.node_network, self.node_network_ipv6))
 
     @field_validator("name")
     @classmethod
@@ -39,7 +55,7 @@ class ClusterConfig(Model):
             raise ValueError("must be a DNS label: lower-case letters, digits and '-', 40 characters at most")
         return name
 
-    @field_validator("node_network")
+    @field_validator("node_network", "node_network_ipv6")
     @classmethod
     def _is_a_network(cls, text: str) -> str:
         return str(ipaddress.ip_network(text))
@@ -54,8 +70,17 @@ class ClusterConfig(Model):
         return self
 
     @model_validator(mode="after")
+    def _families_agree(self) -> ClusterConfig:
+        versions = {"ipv4": [4], "ipv6": [6], "dual": [4, 6]}[self.ip_family]
+        for what in ("service_cidrs", "pod_cidrs", "dns_ips"):
+            ranges = [ipaddress.ip_interface(text) for text in getattr(self.network, what)]
+            if [each.version for each in ranges] != versions:
+                raise ValueError(f"{what} must be of the family {self.ip_family}, one of each, IPv4 first")
+        return self
+
+    @model_validator(mode="after")
     def _networks_are_apart(self) -> ClusterConfig:
-        ranges = [self.node_network, *self.network.pod_cidrs, *self.network.service_cidrs]
+        ranges = [*self.node_networks, *self.network.pod_cidrs, *self.network.service_cidrs]
         ranges += self.network.load_balancer_cidrs
         networks = [ipaddress.ip_network(text) for text in ranges]
         for index, one in enumerate(networks):

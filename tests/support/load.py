@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from minikube_py.linux.namespaces import CLONE_NEWNET, setns
+
 _TIMEOUT = 10.0
 
 
@@ -23,12 +25,16 @@ class Outcome:
 
 
 class Load:
-    """Requests from a few threads while the block runs, each on a connection of its own."""
+    """Requests from a few threads while the block runs, each on a connection of its own.
 
-    def __init__(self, url: str, *, threads: int = 4, pause: float = 0.01) -> None:
+    ``process``: they come from the network namespace that this process lives in.
+    """
+
+    def __init__(self, url: str, *, threads: int = 4, pause: float = 0.01, process: int | None = None) -> None:
         parts = urlsplit(url)
         self._address, self._path = (parts.hostname or "", parts.port or 80), parts.path
         self._pause = pause
+        self._process = process
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, name=f"load-{number}") for number in range(threads)]
         self.outcomes: list[Outcome] = []
@@ -60,6 +66,9 @@ class Load:
             time.sleep(0.01)
 
     def _run(self) -> None:
+        if self._process is not None:
+            with open(f"/proc/{self._process}/ns/net") as namespace:
+                setns(namespace.fileno(), CLONE_NEWNET)
         while not self._stop.is_set():
             self.outcomes.append(self._request())
             self._stop.wait(self._pause)

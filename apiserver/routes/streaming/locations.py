@@ -46,7 +46,8 @@ class Endpoint:
 def agent_endpoint(node: Object) -> Endpoint:
     """Where a node's agent listens. Raises InternalError where the node does not say."""
     status = node.get("status") or {}
-    addresses = {entry.get("type"): entry.get("address") for entry in status.get("addresses") or ()}
+    listed = reversed(status.get("addresses") or ())  # of each type the first counts: the primary family's
+    addresses = {entry.get("type"): entry.get("address") for entry in listed}
     host = next((addresses[kind] for kind in _ADDRESS_TYPES if addresses.get(kind)), None)
     if host is None:
         raise internal(f"no preferred addresses found; known addresses: {status.get('addresses') or []}")

@@ -27,9 +27,21 @@ def test_every_node_has_its_own_addresses() -> None:
 
 
 def test_a_dual_stack_node_has_a_slice_of_each_family() -> None:
-    network = Network(pod_cidrs=("10.244.0.0/16", "fd00:10:244::/56"))
-    plan = make_plan(ClusterConfig(nodes=2, network=network), PATHS, Runtimes("process"))
+    plan = make_plan(ClusterConfig(nodes=2, ip_family="dual"), PATHS, Runtimes("process"))
     assert plan.nodes[1].pod_cidrs == ("10.244.1.0/24", "fd00:10:244:1::/64")
+    assert plan.nodes[1].ips == ("192.168.230.12", "fd00:10:230::c")
+    assert agent_config(plan, plan.nodes[1]).node_ips == plan.nodes[1].ips
+
+
+def test_an_ipv6_cluster_has_no_ipv4_address() -> None:
+    plan = make_plan(ClusterConfig(nodes=1, ip_family="ipv6"), PATHS, Runtimes("process"))
+    assert plan.fabric_url == "https://[fd00:10:230::1]:6443"
+    assert all(":" in each for each in (*plan.nodes[0].ips, *plan.nodes[0].pod_cidrs, *plan.routed_ranges))
+
+
+def test_ranges_must_be_of_the_clusters_families() -> None:
+    with pytest.raises(ValidationError, match="pod_cidrs must be of the family ipv4"):
+        ClusterConfig(network=Network(pod_cidrs=("10.244.0.0/16", "fd00:10:244::/56")))
 
 
 def test_certificates_name_kubernetes_own_users() -> None:
