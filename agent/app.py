@@ -92,7 +92,7 @@ class Agent:
                 node_object=lambda: self.node.node,
             )
         )
-        self.proxy = make_proxy(config, informers, host_sockets, clock)
+        self.proxy = make_proxy(config, client, informers, host_sockets, clock)
         self.dns = make_dns(config, informers, host_sockets, clock)
         self.server = AgentServer(self._server_deps())
         inner: list[Part] = [_Base(client, tasks, recorder), self.runtime]

@@ -13,6 +13,7 @@ from agent.network.pods import PodNetwork
 from agent.runtime.protocol import Runtime
 from minikube_py.aio.clock import Clock
 from minikube_py.client.informers import InformerSet
+from minikube_py.client.rest import Client
 from minikube_py.config.parts import AgentConfig
 from minikube_py.hostnet.protocol import HostSockets
 
@@ -73,12 +74,13 @@ def make_network(config: AgentConfig) -> PodNetwork:
 
 
 def make_proxy(
-    config: AgentConfig, informers: InformerSet, host_sockets: HostSockets | None, clock: Clock
+    config: AgentConfig, client: Client, informers: InformerSet, host_sockets: HostSockets | None, clock: Clock
 ) -> Any | None:
     """The Service proxy; a simulated node has no traffic."""
     if config.runtime == "simulated":
         return None
     from agent.proxy.service import ServiceProxy
+    from minikube_py.client.events import EventRecorder
 
     return ServiceProxy(
         informers=informers,
@@ -88,6 +90,7 @@ def make_proxy(
         network=config.network,
         host_sockets=host_sockets,
         clock=clock,
+        recorder=EventRecorder(client, "service-proxy", config.node_name, clock=clock),
         mode=config.proxy_mode,
     )
 

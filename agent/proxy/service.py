@@ -21,11 +21,13 @@ from agent.proxy.table.views import SERVICE_NAME_LABEL, Node
 from minikube_py.aio.clock import Clock, Timer
 from minikube_py.aio.tasks import TaskSet
 from minikube_py.api import resources
-from minikube_py.api.types import Object
+from minikube_py.api.types import Object, ObjectKey
+from minikube_py.client.events import EventRecorder
 from minikube_py.client.informers import InformerSet
 from minikube_py.config.parts import Network
 from minikube_py.dataplane.model import Changes
 from minikube_py.dataplane.modes import choose_planes
+from minikube_py.dataplane.problems import LOOK_SECONDS, REASON, ProblemTeller
 from minikube_py.dataplane.userspace.clients import Clients
 from minikube_py.hostnet.protocol import HostSockets
 
@@ -54,6 +56,7 @@ class ServiceProxy:
         network: Network,
         host_sockets: HostSockets | None,
         clock: Clock,
+        recorder: EventRecorder | None = None,
         mode: str = "userspace",
         healthz_port: int = HEALTHZ_PORT,
         status_port: int = STATUS_PORT,
@@ -82,6 +85,8 @@ class ServiceProxy:
             healthz_port=healthz_port,
             status_port=status_port,
         )
+        self._recorder = recorder
+        self._problems = ProblemTeller(self._warn)
         self._tasks = TaskSet("service proxy")
         self._services = informers.of(resources.SERVICES)
         self._slices = informers.of(resources.ENDPOINTSLICES, label_selector=SERVICE_NAME_LABEL)
@@ -91,6 +96,7 @@ class ServiceProxy:
         self._flushing: asyncio.Handle | None = None
         self._synced = False
         self._changed = asyncio.Event()
+        self._applied = asyncio.Event()
 
     async def start(self) -> None:
         """Begins to serve; the first application of the table follows when the informers have synced.
@@ -107,6 +113,7 @@ class ServiceProxy:
         ]
         self._tasks.spawn(self._wait_synced(), name="first sync")
         self._tasks.spawn(self._keep_health_ports(), name="health ports")
+        self._tasks.spawn(self._tell_problems(), name="problems")
 
     async def stop(self) -> None:
         """Stops serving: every connection ends, every address is released."""
@@ -117,6 +124,8 @@ class ServiceProxy:
         await self._tasks.close()
         await self._servers.stop()
         await self._plane.stop()
+        if self._recorder is not None:
+            await self._recorder.close()
 
     @property
     def synced(self) -> bool:
@@ -189,6 +198,7 @@ class ServiceProxy:
             _log.exception("the data plane failed to take %d changes", len(changes))
             return
         self._health.updated()
+        self._applied.set()
 
     async def _wait_synced(self) -> None:
         await self._services.wait_synced()
@@ -205,6 +215,18 @@ class ServiceProxy:
             if self._servers.problems:
                 retry.cancel()
                 retry = self._clock.call_later(_HEALTH_PORT_RETRY_SECONDS, self._changed.set)
+
+    async def _tell_problems(self) -> None:
+        while True:
+            await self._applied.wait()
+            self._applied.clear()
+            await self._clock.sleep(LOOK_SECONDS)
+            self._problems.look(self._plane.problems(), self._table.routes)
+
+    def _warn(self, key: ObjectKey, text: str) -> None:
+        service = self._services.get(*key)
+        if service is not None and self._recorder is not None:
+            self._recorder.event(service, "Warning", REASON, text)
 
 
 def _raise_descriptor_limit() -> None:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from ipaddress import ip_interface
 
-from minikube_py.aio.clock import Clock
+from minikube_py.aio.clock import Clock, Timer
 from minikube_py.aio.queue import WorkQueue
 from minikube_py.api import resources
 from minikube_py.api.types import Object, ObjectKey
@@ -25,6 +25,7 @@ from minikube_py.cloud.routes import LOWER_PORTS, published, routes_of
 from minikube_py.cloud.views import LoadBalancer, TargetNode
 from minikube_py.dataplane.contract import DataPlane
 from minikube_py.dataplane.model import Changes, Frontend, Route
+from minikube_py.dataplane.problems import LOOK_SECONDS, REASON, ProblemTeller
 from minikube_py.dataplane.userspace.build import UserspaceDataPlane
 from minikube_py.dataplane.userspace.clients import Clients
 from minikube_py.hostnet.protocol import HostSockets
@@ -73,6 +74,8 @@ class CloudProvider:
         self._routes: dict[Frontend, Route] = {}
         self._prober = Prober(clock=clock, on_change=self._rebalance)
         self._recorder = EventRecorder(client, NAME, clock=clock)
+        self._problems = ProblemTeller(self._warn)
+        self._look: Timer | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._controller = ServiceController(
             client=client,
@@ -100,6 +103,8 @@ class CloudProvider:
     async def stop(self) -> None:
         """Stops the data path; Services keep their addresses for the next start."""
         self._unsubscribe()
+        if self._look is not None:
+            self._look.cancel()
         await self._controller.stop()
         await self._prober.stop()
         if self._plane is not None:
@@ -176,6 +181,18 @@ class CloudProvider:
         self._routes = routes
         if changes and self._plane is not None:
             self._plane.apply(changes)
+            if self._look is None:
+                self._look = self._clock.call_later(LOOK_SECONDS, self._tell_problems)
+
+    def _tell_problems(self) -> None:
+        self._look = None
+        if self._plane is not None:
+            self._problems.look(self._plane.problems(), self._routes)
+
+    def _warn(self, key: ObjectKey, text: str) -> None:
+        service = self._services.get(*key)
+        if service is not None:
+            self._recorder.event(service, "Warning", REASON, text)
 
     def _describe(self, balancer: LoadBalancer, addresses: tuple[str, ...]) -> str:
         if self._host_sockets is None:

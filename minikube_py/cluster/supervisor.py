@@ -71,7 +71,7 @@ class Supervisor:
         assembly.build_network()
         assembly.connect_host()
         self._vendor = SocketVendor(
-            plan.paths.vendor_socket, reservations=PortReservations(plan.paths.port_reservations)
+            plan.paths.vendor_socket, reservations=PortReservations(plan.paths.port_reservations, owner=plan.name)
         )
         self._watch(self._vendor, self._vendor.turn)
         self._control = ControlServer(plan.paths.control_socket, self._obey)

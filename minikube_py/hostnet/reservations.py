@@ -15,10 +15,14 @@ from pathlib import Path
 
 
 class PortReservations:
-    """The ports that one cluster holds. All clusters of a user share ``directory``. A port's name is a file's name."""
+    """The ports that one cluster holds. All clusters of a user share ``directory``. A port's name is a file's name.
 
-    def __init__(self, directory: Path) -> None:
+    ``owner`` is the cluster's name: the others are told it.
+    """
+
+    def __init__(self, directory: Path, *, owner: str = "") -> None:
         self._directory = directory
+        self._owner = owner
         self._held: dict[str, tuple[int, int]] = {}
 
     def take(self, port: str) -> None:
@@ -28,6 +32,8 @@ class PortReservations:
             self._make_directory()
         while descriptor < 0:
             descriptor = _lock(self._directory / port)
+        if not holders:
+            os.pwrite(descriptor, self._owner.encode(), 0)
         self._held[port] = descriptor, holders + 1
 
     def give_back(self, port: str) -> None:
@@ -72,8 +78,10 @@ def _lock(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         current = path.stat().st_ino == os.fstat(descriptor).st_ino
     except BlockingIOError:
+        owner = os.pread(descriptor, 256, 0).decode(errors="replace")
         os.close(descriptor)
-        raise OSError(errno.EADDRINUSE, f"{path.name} is published by another cluster") from None
+        whose = f"cluster {owner!r}" if owner else "another cluster"
+        raise OSError(errno.EADDRINUSE, f"the port is published by {whose}") from None
     except FileNotFoundError:
         current = False
     if not current:

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from minikube_py.hostnet.holders import user_of_port
 from minikube_py.hostnet.protocol import GRANT, LARGEST_PACKET, Request, encode_refusal
 from minikube_py.hostnet.reservations import PortReservations
 from minikube_py.hostnet.sockets import make_socket
@@ -112,9 +113,20 @@ class SocketVendor:
         self._reservations.take(request.port_name)
         ours, theirs = socket.socketpair()
         self._watch(ours, lambda lease: self._released(lease, request))
-        with theirs, make_socket(request) as made:  # closing ``theirs`` unsent ends the lease as well
+        with theirs, _make(request) as made:  # closing ``theirs`` unsent ends the lease as well
             socket.send_fds(connection, [GRANT], [made.fileno(), theirs.fileno()])
 
     def _released(self, lease: socket.socket, request: Request) -> None:
         self._forget(lease)
         self._reservations.give_back(request.port_name)
+
+
+def _make(request: Request) -> socket.socket:
+    """The socket. Where another program has the port, the error says whose it is."""
+    try:
+        return make_socket(request)
+    except OSError as error:
+        user = user_of_port(request) if error.errno == errno.EADDRINUSE else ""
+        if not user:
+            raise
+        raise OSError(errno.EADDRINUSE, f"the port is in use by another program of {user}") from None

@@ -15,6 +15,7 @@ from agent.proxy.service import ServiceProxy
 from minikube_py.aio.clock import SystemClock
 from minikube_py.aio.tasks import TaskSet
 from minikube_py.api import resources
+from minikube_py.client.events import EventRecorder
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
 from minikube_py.config.parts import Network
@@ -47,6 +48,7 @@ async def proxying(
             clock=clock,
             healthz_port=options.pop("healthz_port", 0) or free_port(),
             status_port=options.pop("status_port", 0) or free_port(),
+            recorder=EventRecorder(client, "service-proxy", "node-1", clock=clock),
             keep_sources=False,
             **options,
         )
@@ -201,3 +203,19 @@ async def test_the_mode_is_told_on_the_loopback_only() -> None:
             assert (answer.status, await answer.text()) == (200, "userspace")
         with pytest.raises(aiohttp.ClientConnectorError):
             await http.get(f"http://127.11.0.1:{number}/proxyMode")
+
+
+async def test_a_port_that_cannot_be_had_is_told_on_the_service() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        node_port = taken.getsockname()[1]
+        async with proxying(host_sockets=DirectSockets()) as (api, _):
+            spec = {"ip": "127.10.0.1", "type": "NodePort", "ports": [port(free_port(), node_port=node_port)]}
+            api.put(resources.SERVICES, service("web", **spec))
+            ends = endpoint_slice("web", [endpoint("127.20.0.1")])
+            api.put(resources.ENDPOINTSLICES, ends)
+            await until(lambda: api.objects.get(resources.EVENTS))
+            events = list(api.objects[resources.EVENTS].values())
+    assert {(each["type"], each["reason"], each["involvedObject"]["name"]) for each in events} == {
+        ("Warning", "AddressNotServed", "web")
+    }
+    assert any(each["message"].startswith(f"127.0.0.1:{node_port}/TCP") for each in events)

@@ -85,10 +85,11 @@ async def test_a_port_in_use_is_refused_with_its_errno(sockets: VendedSockets) -
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError) as refused:
         await sockets.listen_tcp("127.0.0.1", taken.getsockname()[1])
     assert refused.value.errno == errno.EADDRINUSE
+    assert "the port is in use by another program of user" in str(refused.value)
 
 
 def test_two_clusters_do_not_share_a_port(tmp_path: Path) -> None:
-    one, other = PortReservations(tmp_path / "ports"), PortReservations(tmp_path / "ports")
+    one, other = PortReservations(tmp_path / "ports", owner="demo"), PortReservations(tmp_path / "ports")
     one.take("tcp-127.0.0.1-30007")
     one.take("tcp-127.0.0.1-30007")
     other.take("udp-127.0.0.1-30007")
@@ -96,6 +97,7 @@ def test_two_clusters_do_not_share_a_port(tmp_path: Path) -> None:
         with pytest.raises(OSError) as refused:
             other.take("tcp-127.0.0.1-30007")
         assert refused.value.errno == errno.EADDRINUSE
+        assert "the port is published by cluster 'demo'" in str(refused.value)
         one.give_back("tcp-127.0.0.1-30007")
     other.take("tcp-127.0.0.1-30007")
     one.close()
