@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.runtime.protocol import ContainerSpec, ContainerState, ContainerStatus, Runtime, SandboxSpec, SandboxStatus
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 #: Commands of the contract. The simulated runtime has a script for each; the others run them.
 FOREVER: tuple[str, ...] = ()  # the image's own: a server that stops at TERM

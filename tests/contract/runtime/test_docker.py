@@ -61,8 +61,10 @@ async def test_the_pods_files_and_environment(harness: Harness) -> None:
 
 async def test_logs_are_cri_lines_with_the_engines_stamps(harness: Harness) -> None:
     path = harness.directory / "app.log"
-    await harness.exited(await harness.run(("sh", "-c", "echo one; echo two >&2; printf three"), log_path=path))
-    entries = [line.split(" ", 3) for line in path.read_text().splitlines()]
+    container = await harness.run(("sh", "-c", "echo one; echo two >&2; printf three"), log_path=path)
+    for word in ("one", "two", "three"):
+        text = await harness.log(container, word)
+    entries = [line.split(" ", 3) for line in text.splitlines()]
     assert {(stream, text) for _, stream, _, text in entries} == {
         ("stdout", "one"),
         ("stderr", "two"),
