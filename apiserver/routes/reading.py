@@ -145,7 +145,7 @@ async def send_list(
         answer = render(body, wanted)
         answer.headers = headers
         return await send(request, answer)
-    return await _stream(request, _slices(form, page, head), JSON, headers)
+    return await _stream(request, _spliced(form, page, head), JSON, headers)
 
 
 async def _send_messages(
@@ -161,7 +161,7 @@ async def _send_messages(
     pieces = form.list_pieces(list_metadata(page), items, size)
     if size <= LARGE:
         return await send(request, Answer(200, b"".join(pieces), PROTOBUF_TYPE, headers))
-    return await _stream(request, _gathered(pieces), PROTOBUF_TYPE, headers)
+    return await _stream(request, pieces, PROTOBUF_TYPE, headers)
 
 
 async def _stream(
@@ -170,31 +170,32 @@ async def _stream(
     compress = "gzip" in request.headers.get("Accept-Encoding", "")
     stream = ChunkedStream(request, compress=compress)
     stream.start(content_type, headers=headers)
-    for piece in pieces:
-        stream.write(piece)
+    for parts, size in _gathered(pieces):
+        stream.write_joined(parts, size)
         await stream.drained()
         await asyncio.sleep(0)
     return await stream.finish()
 
 
-def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    parts, size = [], 0
+def _gathered(pieces: Iterable[bytes]) -> Iterator[tuple[list[bytes], int]]:
+    """Slices of what is to be written, each with its size."""
+    parts: list[bytes] = []
+    size = 0
     for piece in pieces:
         parts.append(piece)
         size += len(piece)
         if size >= SLICE:
-            yield b"".join(parts)
+            yield parts, size
             parts, size = [], 0
-    yield b"".join(parts)
+    yield parts, size
 
 
-def _slices(form: JSONForm, page: Page, head: bytes) -> Iterator[bytes]:
-    parts, size = [head], len(head)
-    for position, stored in enumerate(page.items):
-        encoded = form.item(stored)
-        parts.append(b"," + encoded if position else encoded)
-        size += len(encoded)
-        if size >= SLICE:
-            yield b"".join(parts)
-            parts, size = [], 0
-    yield b"".join([*parts, b"]}"])
+def _spliced(form: JSONForm, page: Page, head: bytes) -> Iterator[bytes]:
+    """A list in JSON, piece by piece."""
+    yield head
+    separator = b""
+    for stored in page.items:
+        yield separator
+        yield form.item(stored)
+        separator = b","
+    yield b"]}"

@@ -129,6 +129,13 @@ class ChunkedStream:
         if data:
             self.write_raw(chunk(data))
 
+    def write_joined(self, parts: Sequence[bytes], size: int) -> None:
+        """Write ``parts``, which have ``size`` bytes in all, as one piece; copied once, however large."""
+        if self._compressor is not None:
+            self.write(b"".join(parts))
+        elif size:
+            self.write_raw(b"".join((b"%x\r\n" % size, *parts, b"\r\n")))
+
     def write_raw(self, data: bytes) -> None:
         """Write bytes that are framed already. Raises ConnectionResetError when the client is gone."""
         transport = self._connection.transport
