@@ -48,14 +48,19 @@ def make_runtime(config: AgentConfig, clock: Clock, on_health: Callable[[], None
 
 
 def _process_runtime(config: AgentConfig, clock: Clock) -> Runtime:
+    from agent.images.dialing import HostDialer
+    from agent.images.pull import RegistryPull
     from agent.images.store import LocalImages
     from agent.runtime.process.runtime import ProcessRuntime
+    from minikube_py.hostnet.sockets import DirectSockets
 
     if config.machine_socket is None:
         raise ValueError("the process runtime needs machine_socket")
+    sockets = make_host_sockets(config) or DirectSockets()
+    dialer = HostDialer(sockets=sockets, resolv_conf=config.host_resolv_conf, clock=clock)
     return ProcessRuntime(
         machine_socket=config.machine_socket,
-        image_store=LocalImages(config.image_dir),
+        image_store=LocalImages(config.image_dir, pull=RegistryPull(dialer)),
         state_dir=config.state_dir,
         node_name=config.node_name,
         clock=clock,

@@ -1,7 +1,7 @@
 """Fetches Docker Compose 2 for the tests, as one static program, out of Debian's own packages.
 
-Debian 12 has only Compose 1; Debian 13's package holds a Go program that runs anywhere. It is downloaded from the mirror
-that this machine uses, checked by apt against Debian's keys, and unpacked, not installed.
+Debian 12 has only Compose 1; Debian 13's package holds a Go program that runs anywhere. It comes from the mirror
+that this machine uses, is checked by apt against Debian's keys, is unpacked, not installed.
 
     python tools/fetch_compose.py DIRECTORY        # DIRECTORY/docker-compose
 """

@@ -154,7 +154,7 @@ class Upstream:
         try:
             async with asyncio.timeout(_TCP_SECONDS):
                 sock = await self._sockets.connect_tcp(self.server.host, self.server.port)
-                await _connected(sock)
+                await connected(sock)
                 reader, writer = await asyncio.open_connection(sock=sock)
                 try:
                     query = make_query(secrets.randbits(16), question, dnssec_ok=dnssec_ok)
@@ -170,7 +170,7 @@ class Upstream:
             raise UpstreamFailed(f"{self.server}: over TCP: {str(error) or type(error).__name__}") from error
 
 
-async def _connected(sock: socket.socket) -> None:
+async def connected(sock: socket.socket) -> None:
     """Wait for a connect that is under way. Closes the socket and raises OSError where it fails."""
     loop = asyncio.get_running_loop()
     writable: asyncio.Future[None] = loop.create_future()

@@ -12,16 +12,16 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
+from agent.images.layerfile import ArchiveFault, open_layer
+
+__all__ = ["Archive", "ArchiveFault", "ImageInArchive"]
+
 _LARGEST_JSON: Final = 16 << 20
 _MOST_LAYERS: Final = 1000
 _INDEXES: Final = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
-
-
-class ArchiveFault(Exception):
-    """The archive is not one, is damaged, or means harm. The sentence is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,13 @@ class ImageInArchive:
     config: dict[str, Any]
     layers: tuple[str, ...]
     names: tuple[str, ...] = field(default=())
+
+    def diff_id(self, number: int) -> str:
+        """The digest of layer ``number``, uncompressed; "" where the config does not tell them."""
+        told = (self.config.get("rootfs") or {}).get("diff_ids") or ()
+        if told and len(told) != len(self.layers):
+            raise ArchiveFault(f"the image tells {len(told)} digests of {len(self.layers)} layers")
+        return str(told[number]) if told else ""
 
 
 class Archive:
@@ -61,17 +68,14 @@ class Archive:
             raise ArchiveFault(f"the archive's manifest is malformed: {error}") from error
         raise ArchiveFault("this is no image archive: it has neither manifest.json nor index.json")
 
-    def layer(self, name: str) -> AbstractContextManager[tarfile.TarFile]:
-        """The layer as a tar stream, decompressed."""
-        return self._open_layer(name)
+    def layer(self, name: str, diff_id: str) -> AbstractContextManager[tarfile.TarFile]:
+        """The layer as a tar stream, decompressed, checked at its end."""
+        return self._open_layer(name, diff_id)
 
     @contextmanager
-    def _open_layer(self, name: str) -> Iterator[tarfile.TarFile]:
-        try:
-            with self._file(name) as raw, tarfile.open(fileobj=raw, mode="r:*") as layer:
-                yield layer
-        except (tarfile.TarError, EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
-            raise ArchiveFault(f"layer {name} is damaged: {error}") from error
+    def _open_layer(self, name: str, diff_id: str) -> Iterator[tarfile.TarFile]:
+        with self._file(name) as raw, open_layer(raw, name=name, diff_id=diff_id) as layer:
+            yield layer
 
     def _docker(self, entry: dict[str, Any]) -> ImageInArchive:
         layers = tuple(entry["Layers"])
@@ -116,7 +120,11 @@ class Archive:
         if self._member(name).size > _LARGEST_JSON:
             raise ArchiveFault(f"{name} is larger than any manifest")
         with self._file(name) as file:
-            return file.read()
+            data = file.read()
+        _, algorithm, digest = name.split("/") if name.count("/") == 2 else ("", "", "")
+        if algorithm == "sha256" and hashlib.sha256(data).hexdigest() != digest:
+            raise ArchiveFault(f"{name} is not what its name says")
+        return data
 
     def _file(self, name: str) -> IO[bytes]:
         file = self._tar.extractfile(self._member(name))

@@ -37,3 +37,30 @@ def canonical_name(image: str) -> str:
     if match["digest"]:
         return f"{domain}/{path}@{match['digest']}"
     return f"{domain}/{path}:{match['tag'] or 'latest'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where an image is to be had: a registry's ``host[:port]``, the repository in it, and a tag or a digest."""
+
+    host: str
+    repository: str
+    tag: str
+    digest: str
+
+    @property
+    def wanted(self) -> str:
+        """What the registry is asked for."""
+        return self.digest or self.tag
+
+    def by_digest(self, digest: str) -> str:
+        """The canonical name of this very content."""
+        return f"{self.host}/{self.repository}@{digest}"
+
+
+def reference_of(name: str) -> Reference:
+    """From a canonical name."""
+    host, _, rest = name.partition("/")
+    path, _, digest = rest.partition("@")
+    repository, _, tag = path.partition(":")
+    return Reference(host, repository, tag, digest)

@@ -10,9 +10,12 @@ from typing import Any
 from agent.pods.crashloop import RestartBackoff
 from agent.pods.events import PodEvents
 from agent.pods.failures import StartRefused
-from agent.runtime.protocol import ImageFault, ImageInfo, Runtime, RuntimeFault
+from agent.runtime.protocol import ImageFault, ImageInfo, Progress, Runtime, RuntimeFault
 from minikube_py.aio.clock import Clock
 from minikube_py.api.types import Object
+
+#: How often a pull that takes long tells how far it is.
+_PROGRESS_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,9 @@ class ImagePuller:
         events.normal("Pulling", f'Pulling image "{image}"')
         begun = self._clock.monotonic()
         try:
-            info = await self._runtime.images.ensure(image, pull_policy=policy, pull_secrets=secrets)
+            info = await self._runtime.images.ensure(
+                image, pull_policy=policy, pull_secrets=secrets, on_progress=self._teller(image, events)
+            )
         except RuntimeFault as fault:
             raise self._failure(image, fault, events) from fault
         took = f"{(self._clock.monotonic() - begun) * 1000:.0f}ms"
@@ -48,6 +53,18 @@ class ImagePuller:
         events.normal("Pulled", f"{text} Image size: {info.size_bytes} bytes.")
         self._forget(image)
         return info
+
+    def _teller(self, image: str, events: PodEvents) -> Progress:
+        """Says now and then how far a pull is that takes long."""
+        told_at = self._clock.monotonic()
+
+        def tell(arrived: int, total: int) -> None:
+            nonlocal told_at
+            if self._clock.monotonic() - told_at >= _PROGRESS_SECONDS:
+                told_at = self._clock.monotonic()
+                events.normal("Pulling", f'Pulling image "{image}": {arrived / 1e6:.1f} of {total / 1e6:.1f} MB')
+
+        return tell
 
     async def _present(self, image: str, policy: str, events: PodEvents) -> ImageInfo | None:
         """The image if it is here. With policy Never an absent one is refused."""

@@ -14,7 +14,7 @@ Containers run inside a sandbox. The contract, which ``tests/contract/runtime`` 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -184,11 +184,12 @@ class ImageInfo:
 
 @dataclass(frozen=True, slots=True)
 class ContainerUsage:
-    """Resources used so far, for /stats and metrics."""
+    """Resources used so far. ``writable_layer`` is where its changes to the image lie on this machine's disk."""
 
     container_id: str
     cpu_nanoseconds: int
     memory_bytes: int
+    writable_layer: Path | None = None
 
 
 class Streams(Protocol):
@@ -212,11 +213,25 @@ class Streams(Protocol):
         ...
 
 
+#: Bytes of an image that have arrived, and bytes in all.
+Progress = Callable[[int, int], None]
+
+
+def unwatched(_arrived: int, _total: int) -> None:
+    """Nobody wants to know how far a pull is."""
+
+
 class ImageStore(Protocol):
     """Images on this node."""
 
-    async def ensure(self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = ()) -> ImageInfo:
-        """The image, fetched when the policy says so. Raises ImageFault."""
+    async def ensure(
+        self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = (), on_progress: Progress = unwatched
+    ) -> ImageInfo:
+        """The image, fetched when the policy says so; ``on_progress`` is told how far that is. Raises ImageFault."""
+        ...
+
+    async def directory(self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = ()) -> Path:
+        """The files of an image, never to be changed, for image volumes (KEP-4639). Raises ImageFault."""
         ...
 
     async def list_images(self) -> list[ImageInfo]: ...

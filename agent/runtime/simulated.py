@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from agent.runtime.events import EventHub
 from agent.runtime.protocol import (
@@ -20,11 +21,13 @@ from agent.runtime.protocol import (
     ContainerUsage,
     ImageFault,
     ImageInfo,
+    Progress,
     Resources,
     RuntimeFault,
     SandboxSpec,
     SandboxStatus,
     Streams,
+    unwatched,
 )
 from minikube_py.aio.clock import Clock, Timer
 from minikube_py.api.types import Object
@@ -74,6 +77,7 @@ class SimulatedImages:
         *,
         pull_policy: str,
         pull_secrets: Sequence[Object] = (),  # noqa: ARG002
+        on_progress: Progress = unwatched,  # noqa: ARG002
     ) -> ImageInfo:
         if image in self.missing:
             reason = "ErrImageNeverPull" if pull_policy == "Never" else "ErrImagePull"
@@ -81,6 +85,10 @@ class SimulatedImages:
         if image not in self._known or pull_policy == "Always":
             self.pulls.append(image)
         return self._known.setdefault(image, ImageInfo(id=f"simulated:{image}", names=(image,), size_bytes=0))
+
+    async def directory(self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = ()) -> Path:
+        await self.ensure(image, pull_policy=pull_policy, pull_secrets=pull_secrets)
+        raise ImageFault("ErrImagePull", "simulated images have no files")
 
     async def list_images(self) -> list[ImageInfo]:
         return list(self._known.values())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from tests.support.archives import BUSYBOX, busybox_archive
+from tests.support.archives import BUSYBOX, busybox_archive, busybox_layer
 from tests.support.minik import MinikCluster, eventually
+from tests.support.registry import Registry, pull_secret
 
 pytestmark = pytest.mark.e2e
 
@@ -39,6 +41,31 @@ def test_a_missing_image_says_what_to_do(cluster: MinikCluster, namespace: str) 
     eventually(lambda: reason() in ("ErrImagePull", "ImagePullBackOff"), what="the pull to fail")
     eventually(lambda: reason() == "ImagePullBackOff", what="the back-off")
     assert "minik image load" in cluster.kubectl("get", "events", "-n", namespace).stdout
+
+
+@pytest.mark.skipif(not BUSYBOX.exists(), reason="no static busybox: install Debian's busybox-static")
+def test_a_private_registry(cluster: MinikCluster, namespace: str, tmp_path: Path) -> None:
+    """Refused without credentials, and let in with those of the pod's ServiceAccount."""
+    registry = Registry(tmp_path, restricted=True)
+    registry.start()
+    try:
+        registry.push("private/tool:1", [busybox_layer()], {"Env": ["PATH=/bin"], "Cmd": ["sleep", "3600"]})
+        image = f"--image={registry.address}/private/tool:1"
+        cluster.kubectl("run", "stranger", "-n", namespace, image)
+        cluster.apply(json.dumps(pull_secret(registry)), namespace=namespace)
+        patch = '{"imagePullSecrets": [{"name": "ann"}]}'
+        cluster.kubectl("patch", "serviceaccount", "default", "-n", namespace, "-p", patch)
+        cluster.kubectl(
+            "run", "ann", "-n", namespace, image, '--overrides={"spec":{"terminationGracePeriodSeconds":0}}'
+        )
+        cluster.kubectl("wait", "pod/ann", "-n", namespace, "--for=condition=Ready", "--timeout=60s", timeout=90)
+        assert "Successfully pulled image" in cluster.kubectl("get", "events", "-n", namespace).stdout
+        waiting = "{.status.containerStatuses[0].state.waiting.reason}"
+        cluster.kubectl("wait", "pod/stranger", "-n", namespace, f"--for=jsonpath={waiting}=ImagePullBackOff",
+                        "--timeout=60s", timeout=90)  # fmt: skip
+        assert "authorization failed" in cluster.kubectl("get", "events", "-n", namespace).stdout
+    finally:
+        registry.stop()
 
 
 def test_what_is_no_archive_is_refused(cluster: MinikCluster, tmp_path: Path) -> None:

@@ -18,7 +18,12 @@ APPLETS = ("cat", "echo", "env", "id", "ls", "nc", "nslookup", "sh", "sleep", "w
 def busybox_archive(
     path: Path, tag: str, config: Mapping[str, Any], files: Mapping[str, bytes] = MappingProxyType({})
 ) -> None:
-    """An image with Debian's static busybox, links for its usual applets and more ``files``."""
+    """An image with ``busybox_layer``."""
+    save_archive(path, tag, busybox_layer(files), config)
+
+
+def busybox_layer(files: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
+    """Debian's static busybox, links for its usual applets and more ``files``."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as archive:
         _add(archive, "bin/busybox", BUSYBOX.read_bytes(), mode=0o755)
@@ -28,7 +33,7 @@ def busybox_archive(
             archive.addfile(link)
         for name, data in files.items():
             _add(archive, name, data)
-    save_archive(path, tag, layer.getvalue(), config)
+    return layer.getvalue()
 
 
 def save_archive(path: Path, tag: str, layer: bytes, config: Mapping[str, Any]) -> None:

@@ -24,10 +24,13 @@ from minikube_py.linux import pidfd
 class PrivateEngine:
     """A dockerd of the test run's own: no bridge, no iptables, nothing shared with an engine of the host.
 
-    It is nobody's child, for it lives longer than the test that needed it first.
+    It is nobody's child, for it lives longer than the test that needed it first. With ``own_network`` it has a network
+    namespace of its own, in which its networks and published ports are.
     """
 
     directory: Path
+    own_network: bool = False
+    pid: int = -1
     pidfd: int = -1
 
     @property
@@ -38,12 +41,15 @@ class PrivateEngine:
         command = ["dockerd", "--data-root", f"{self.directory}/data", "--exec-root", f"{self.directory}/exec",
                    "-H", f"unix://{self.socket}", "-p", f"{self.directory}/pid", "--iptables=false", "--bridge=none",
                    "--shutdown-timeout", "2"]  # fmt: skip
+        if self.own_network:
+            command = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command]
         for left in ("pid", "exec/containerd/containerd.pid"):  # their processes may be zombies of a lazy init
             (self.directory / left).unlink(missing_ok=True)
         with open(self.directory / "log", "ab") as log:
             shell = ["sh", "-c", '"$@" >/dev/null & echo $!', "sh", *command]
             told = subprocess.run(shell, stdout=subprocess.PIPE, stderr=log, check=True)
-        self.pidfd = pidfd.pidfd_open(int(told.stdout))
+        self.pid = int(told.stdout)
+        self.pidfd = pidfd.pidfd_open(self.pid)
         self._until_it_answers()
 
     def stop(self, number: int = signal.SIGTERM) -> None:
@@ -67,13 +73,21 @@ class PrivateEngine:
             time.sleep(0.05)
         raise AssertionError(f"dockerd does not answer: {(self.directory / 'log').read_text()[-2000:]}")
 
+    def docker(self, *arguments: str, check: bool = True) -> str:
+        """Runs Docker's own client and returns what it prints."""
+        command = ["docker", "-H", f"unix://{self.socket}", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)} exited {done.returncode}: {done.stderr}")
+        return done.stdout
 
-def private_engine() -> Iterator[PrivateEngine]:
+
+def private_engine(*, own_network: bool = False) -> Iterator[PrivateEngine]:
     """The body of a session's fixture. Skips where there is no engine to be had."""
     if os.geteuid() != 0 or "MINIK_TEST_ROOTLESS" in os.environ or shutil.which("dockerd") is None:
         pytest.skip("needs root and dockerd")
     directory = Path(tempfile.mkdtemp(prefix="minik-engine-", dir="/var/tmp"))
-    engine = PrivateEngine(directory)
+    engine = PrivateEngine(directory, own_network)
     engine.start()
     yield engine
     engine.stop()

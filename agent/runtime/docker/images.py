@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from agent.images.builtin import ECHO, HOST
+from agent.images.credentials import Credentials, credentials_for
 from agent.images.model import canonical_name
 from agent.runtime.docker import hosttools, pause
-from agent.runtime.docker.engine import Engine, EngineFault, EngineGone
+from agent.runtime.docker.engine import Engine, EngineFault
 from agent.runtime.docker.home import Home
 from agent.runtime.process.rootfs import HostFacts
-from agent.runtime.protocol import ImageFault, ImageInfo
+from agent.runtime.protocol import ImageFault, ImageInfo, Progress, unwatched
 from minikube_py.api.types import Object
+
+#: A registry that says nothing for this long has hung up without saying so.
+_SILENCE_SECONDS = 60.0
 
 
 class DockerImages:
@@ -25,18 +29,25 @@ class DockerImages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def ensure(self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = ()) -> ImageInfo:
+    async def ensure(
+        self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = (), on_progress: Progress = unwatched
+    ) -> ImageInfo:
         """The image. Raises ImageFault: ErrImagePull, ErrImageNeverPull, InvalidImageName."""
         name = image if image.startswith("sha256:") else canonical_name(image)
         found = await self._find(image)
         if pull_policy == "Never" and found is None:
             raise ImageFault("ErrImageNeverPull", f'Container image "{image}" is not present with pull policy of Never')
         if found is None or pull_policy == "Always":
-            await self._pull(name, pull_secrets, have=found is not None)
+            await self._pull(name, pull_secrets, on_progress, have=found is not None)
             found = await self._find(image)
         if found is None:
             raise ImageFault("ErrImagePull", f"the engine has pulled {name} and does not have it")
         return found
+
+    async def directory(self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = ()) -> Path:
+        """An engine keeps the files of its images to itself. Raises ImageFault."""
+        await self.ensure(image, pull_policy=pull_policy, pull_secrets=pull_secrets)
+        raise ImageFault("ErrImagePull", "image volumes cannot be had with this container engine")
 
     async def list_images(self) -> list[ImageInfo]:
         """Ids, names and sizes."""
@@ -108,61 +119,44 @@ class DockerImages:
                 return None
             raise
 
-    async def _pull(self, name: str, secrets: Sequence[Object], *, have: bool) -> None:
+    async def _pull(self, name: str, secrets: Sequence[Object], on_progress: Progress, *, have: bool) -> None:
+        """With the credentials that fit, one after the other; with none where there are none, as the kubelet does."""
         faults = []
-        for credentials in [*credentials_for(name, secrets), None]:
+        users: Sequence[Credentials | None] = credentials_for(name, secrets) or [None]
+        for credentials in users:
             try:
-                await self._pull_as(name, credentials)
+                await self._pull_as(name, credentials, on_progress)
                 return
             except (EngineFault, ImageFault) as fault:
                 faults.append(fault.message)
-            except EngineGone:
-                raise
         if not (have and name.startswith(("minik.local/", "localhost/"))):
-            raise ImageFault("ErrImagePull", faults[0])
+            raise ImageFault("ErrImagePull", "; ".join(dict.fromkeys(faults)))
 
-    async def _pull_as(self, name: str, credentials: Mapping[str, str] | None) -> None:
+    async def _pull_as(self, name: str, credentials: Credentials | None, on_progress: Progress) -> None:
         headers = {}
         if credentials is not None:
-            headers["X-Registry-Auth"] = base64.urlsafe_b64encode(json.dumps(dict(credentials)).encode()).decode()
+            told = {"username": credentials.username, "password": credentials.password,
+                    "serveraddress": credentials.server}  # fmt: skip
+            headers["X-Registry-Auth"] = base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
         async with self._engine.stream("POST", "/images/create", headers=headers, fromImage=name) as body:
-            async for line in body:
-                if error := _json(line).get("error"):
+            layers: dict[str, tuple[int, int]] = {}
+            while line := await _before(_SILENCE_SECONDS, body.readline()):
+                entry = _json(line)
+                if error := entry.get("error"):
                     raise ImageFault("ErrImagePull", str(error))
+                detail: dict[str, Any] = entry.get("progressDetail") or {}
+                if entry.get("status") == "Downloading" and detail.get("total"):
+                    layers[str(entry.get("id"))] = int(detail.get("current") or 0), int(detail["total"])
+                    on_progress(sum(one for one, _ in layers.values()), sum(total for _, total in layers.values()))
 
 
-def credentials_for(image: str, secrets: Sequence[Object]) -> list[dict[str, str]]:
-    """What the pull secrets (kubernetes.io/dockerconfigjson, …/dockercfg) hold for the image's registry."""
-    registry = image.partition("/")[0]
-    found = []
-    for secret in secrets:
-        for server, entry in _auths(secret).items():
-            host = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
-            if host == registry or (registry == "docker.io" and host.endswith("docker.io")):
-                found.append({**_login(entry), "serveraddress": server})
-    return found
-
-
-def _auths(secret: Object) -> dict[str, Any]:
-    data = secret.get("data") or {}
-    for key, nested in ((".dockerconfigjson", True), (".dockercfg", False)):
-        try:
-            document = json.loads(base64.b64decode(data.get(key) or ""))
-        except (ValueError, binascii.Error):
-            continue
-        auths = document.get("auths") if nested else document
-        return {server: entry for server, entry in (auths or {}).items() if isinstance(entry, dict)}
-    return {}
-
-
-def _login(entry: Mapping[str, Any]) -> dict[str, str]:
-    user, password = str(entry.get("username") or ""), str(entry.get("password") or "")
-    if not user and entry.get("auth"):
-        try:
-            user, _, password = base64.b64decode(str(entry["auth"])).decode().partition(":")
-        except (ValueError, binascii.Error):
-            pass
-    return {"username": user, "password": password}
+async def _before(seconds: float, line: Coroutine[Any, Any, bytes]) -> bytes:
+    """A registry that is silent for too long fails the pull: the kubelet's deadline for progress."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await line
+    except TimeoutError:
+        raise ImageFault("ErrImagePull", f"the pull has made no progress for {seconds:.0f} seconds") from None
 
 
 def _listed(entry: Mapping[str, Any]) -> ImageInfo:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from agent.runtime.docker.runtime import DockerRuntime
 from agent.runtime.protocol import ContainerState, ImageFault, Mount, Resources, RuntimeFault, SecurityContext
 from minikube_py.linux.namespaces import NetnsThread
 from minikube_py.linux.netlink import Netlink
+from tests.support.registry import Registry, pull_secret
 
 FOREVER = ()
 
@@ -272,6 +275,42 @@ async def test_the_built_in_images(harness: Harness) -> None:
     assert (await harness.status(container)).exit_code == 0
     shell = await harness.exited(await harness.run(("sh", "-c", "exit 3"), image="minik.local/host"))
     assert shell.exit_code == 3
+
+
+async def test_pulls(harness: Harness, tmp_path: Path) -> None:
+    """Users, digests, refusals."""
+    registry = Registry(tmp_path, restricted=True)
+    await asyncio.to_thread(registry.start)
+    images, name = harness.runtime.images, f"{registry.address}/private/own:1"
+    try:
+        digest = await asyncio.to_thread(registry.push, "private/own:1", [pull_layer()], {"Cmd": ["/pause"]})
+        for secrets in ([], [pull_secret(registry, "wrong")]):
+            with pytest.raises(ImageFault, match=r"no basic auth|unauthorized|authentication required"):
+                await images.ensure(name, pull_policy="IfNotPresent", pull_secrets=secrets)
+        secrets = [pull_secret(registry, "wrong"), pull_secret(registry)]
+        found = await images.ensure(name, pull_policy="IfNotPresent", pull_secrets=secrets)
+        by_digest = f"{registry.address}/private/own@{digest}"
+        assert (await images.ensure(by_digest, pull_policy="Always", pull_secrets=secrets)).id == found.id
+        for absent in (f"{name}0", f"{registry.address}/private/own@sha256:{'0' * 64}"):
+            with pytest.raises(ImageFault, match=r"not found|unknown") as missing:
+                await images.ensure(absent, pull_policy="IfNotPresent", pull_secrets=secrets)
+            assert missing.value.reason == "ErrImagePull"
+        await images.remove(found.id)
+        with pytest.raises(ImageFault, match="Never"):
+            await images.ensure(name, pull_policy="Never")
+    finally:
+        registry.stop()
+    with pytest.raises(ImageFault, match="refused"):
+        await images.ensure(name, pull_policy="Always", pull_secrets=secrets)
+
+
+def pull_layer() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo("file")
+        info.size = 4
+        tar.addfile(info, io.BytesIO(b"text"))
+    return buffer.getvalue()
 
 
 async def test_archives_that_are_none(harness: Harness) -> None:

@@ -280,3 +280,13 @@ def test_names_that_are_none(name: str) -> None:
     with pytest.raises(ImageFault) as raised:
         canonical_name(name)
     assert raised.value.reason == "InvalidImageName"
+
+
+async def test_the_files_of_an_image_can_be_a_volume(tmp_path: Path) -> None:
+    images = LocalImages(tmp_path)
+    images.load_file(io.BytesIO(_docker([_tar([("data.json", b"{}")])])))
+    found = await images.directory("shop/web:1", pull_policy="Always")
+    assert (found / "data.json").read_bytes() == b"{}"
+    for name in ("minik.local/host", "shop/gone:1"):
+        with pytest.raises(ImageFault):
+            await images.directory(name, pull_policy="IfNotPresent")

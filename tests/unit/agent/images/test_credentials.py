@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from agent.runtime.docker.images import credentials_for
+from agent.images.credentials import credentials_for
 
 
 def _secret(key: str, document: Any) -> dict[str, Any]:
@@ -22,5 +22,5 @@ def test_credentials_are_found_by_registry() -> None:
         _secret(".dockerconfigjson", {"auths": {"https://index.docker.io/v1/": {"username": "hub", "password": "x"}}}),
     ]
     found = credentials_for("reg.io:5000/a/b:1", secrets)
-    assert [(each["username"], each["password"]) for each in found] == [("ann", "secret"), ("bob", "pw")]
-    assert [each["username"] for each in credentials_for("docker.io/library/nginx:1", secrets)] == ["hub"]
+    assert [(each.username, each.password) for each in found] == [("ann", "secret"), ("bob", "pw")]
+    assert [each.username for each in credentials_for("docker.io/library/nginx:1", secrets)] == ["hub"]
