@@ -122,6 +122,7 @@ class Agent:
             pods=self.pods,
             on_images=self.node.report_soon,
             debug={name: table for name, table in tables.items() if table is not None},
+            faults=self.proxy.faults if self.proxy else None,
         )
 
     async def _images(self) -> list[NodeImage]:

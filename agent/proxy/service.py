@@ -14,6 +14,7 @@ import logging
 import resource
 from typing import Any
 
+from agent.proxy.faults import ProxyFaults
 from agent.proxy.health import HEALTHZ_PORT, STATUS_PORT, HealthServers, ProxyHealth
 from agent.proxy.table.render import render_route
 from agent.proxy.table.table import RoutingTable
@@ -77,6 +78,7 @@ class ServiceProxy:
         )
         self._own_addresses = frozenset(network.dns_ips)
         self._clock = clock
+        self.faults = ProxyFaults(clock, thawed=self._schedule)
         self._health = ProxyHealth(clock)
         self._servers = HealthServers(
             self._health,
@@ -119,6 +121,7 @@ class ServiceProxy:
         """Stops serving: every connection ends, every address is released."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
+        self.faults.stop()
         if self._flushing is not None:
             self._flushing.cancel()
         await self._tasks.close()
@@ -149,6 +152,7 @@ class ServiceProxy:
             "zone": self._table.node.zone,
             "mode": self._plane.name,
             "synced": self.synced,
+            "faults": self.faults.active(),
             "routes": routes,
             "shadowed": [render_route(route) for route in self._table.shadowed()],
             "healthCheckPorts": {
@@ -169,10 +173,10 @@ class ServiceProxy:
             self._plane.start()
 
     def _on_service(self, old: Object | None, new: Object | None) -> None:
-        self._take(self._table.service_changed(old, new))
+        self.faults.deliver(lambda: self._take(self._table.service_changed(old, new)), of_slice=False)
 
     def _on_slice(self, old: Object | None, new: Object | None) -> None:
-        self._take(self._table.slice_changed(old, new))
+        self.faults.deliver(lambda: self._take(self._table.slice_changed(old, new)), of_slice=True)
 
     def _on_node(self, _old: Object | None, new: Object | None) -> None:
         self._health.node_changed(new)
@@ -185,11 +189,16 @@ class ServiceProxy:
             return
         self._pending |= changes
         self._health.queued()
-        if self._synced and self._flushing is None:
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._synced and self._pending and self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = None
+        if self.faults.frozen:
+            return
         pending, self._pending = self._pending, {}
         changes = {at: route for at, route in pending.items() if at.ip not in self._own_addresses}
         try:

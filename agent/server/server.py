@@ -17,6 +17,7 @@ from aiohttp import web
 from agent.filewatch import DirectoryWatcher
 from agent.runtime.protocol import Runtime, RuntimeFault
 from agent.server.auth import require_administrator, server_context
+from agent.server.faults import FaultHandlers, Faults
 from agent.server.images import ImageHandlers
 from agent.server.logs.handler import LogHandler
 from agent.server.pods import PodDirectory
@@ -36,6 +37,7 @@ class ServerDeps:
     pods: PodDirectory
     debug: Mapping[str, Callable[..., Any]]
     on_images: Callable[[], None] = lambda: None
+    faults: Faults | None = None
 
 
 #: As Go's servers limit a request's line: a command to run in a container is part of it.
@@ -92,6 +94,7 @@ class AgentServer:
         images = ImageHandlers(images=deps.runtime.images, on_change=deps.on_images)
         app.router.add_get("/images", images.list_images)
         app.router.add_post("/images/load", images.load)
+        app.router.add_routes(FaultHandlers(deps.faults).routes())
         self._add_tables(app)
         return app
 

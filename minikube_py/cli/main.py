@@ -26,6 +26,7 @@ class LazyGroup(click.Group):
         "dns": "minikube_py.cli.dns:dns",
         "logs": "minikube_py.cli.logs:logs",
         "node": "minikube_py.cli.node:node",
+        "fault": "minikube_py.cli.fault:fault",
         "why": "minikube_py.cli.why:why",
         "trace": "minikube_py.cli.trace:trace",
         "graph": "minikube_py.cli.graph:graph",

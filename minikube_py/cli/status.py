@@ -11,6 +11,7 @@ import click
 from minikube_py.api import resources
 from minikube_py.api.meta import condition_is_true, name_of
 from minikube_py.cli.access import cluster_client, told_plainly
+from minikube_py.cli.fault import Found, describe, faults_of
 from minikube_py.cli.options import cluster_name
 from minikube_py.cluster.control import ClusterNotRunning, ask
 from minikube_py.cluster.paths import ClusterPaths
@@ -44,15 +45,18 @@ def _show_parts(parts: list[dict[str, Any]]) -> bool:
 
 def _show_nodes(cluster: str) -> bool:
     with told_plainly(cluster):
-        nodes = asyncio.run(_nodes(cluster))
+        nodes, faults = asyncio.run(_nodes(cluster))
     for name, ready in nodes:
         click.echo(f"  node {name:<19} {'Ready' if ready else 'NotReady'}")
-    return all(ready for _, ready in nodes)
+    for line in describe(faults):
+        click.echo(f"  {line}")
+    return all(ready for _, ready in nodes) and not any(faults.values())
 
 
-async def _nodes(cluster: str) -> list[tuple[str, bool]]:
+async def _nodes(cluster: str) -> tuple[list[tuple[str, bool]], Found]:
     async with cluster_client(cluster) as client:
         nodes = await client.list(resources.NODES)
+        faults = await faults_of(client)
     return [
         (name_of(node), condition_is_true(node.get("status", {}).get("conditions"), "Ready")) for node in nodes.items
-    ]
+    ], faults

@@ -179,9 +179,9 @@ class Client:
             deadline.cancel()
             response.close()
 
-    async def raw(self, path: str, *, query: Mapping[str, str] | None = None) -> bytes:
+    async def raw(self, path: str, *, query: Mapping[str, str] | None = None, method: str = "GET") -> bytes:
         """The body at a path that holds no object: ``/readyz``, ``/metrics``, a pod's log."""
-        return await self._transport.request("GET", path, query)
+        return await self._transport.request(method, path, query)
 
     # Writing
 

@@ -101,6 +101,22 @@ async def test_from_watch_event_to_answer() -> None:
             await ask("127.10.0.1", number)
 
 
+async def test_a_frozen_proxy_hears_and_does_nothing_until_it_is_mended() -> None:
+    number = free_port()
+    server = await asyncio.start_server(hello, "127.20.0.1", 0)
+    async with proxying() as (api, proxy), server:
+        await until(lambda: proxy.synced)
+        proxy.faults.make("freeze-proxy")
+        api.put(resources.SERVICES, service("web", ip="127.10.0.1", ports=[port(number)]))
+        api.put(resources.ENDPOINTSLICES, slice_for(server))
+        await until(lambda: proxy.synced and proxy.table()["routes"] and proxy.table()["routes"][0]["endpoints"])
+        with pytest.raises(ConnectionRefusedError):
+            await ask("127.10.0.1", number)
+        proxy.faults.clear()
+        await until(lambda: proxy.synced)
+        assert await ask("127.10.0.1", number) == b"hello"
+
+
 async def test_node_ports_are_on_every_node_address_and_on_the_host() -> None:
     number, node_port = free_port(), free_port()
     server = await asyncio.start_server(hello, "127.20.0.1", 0)
