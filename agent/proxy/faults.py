@@ -1,7 +1,7 @@
 """Faults that a person makes on purpose: the node's Service proxy hears nothing, does nothing, or hears late.
 
-They stand between the informers and the routing table, where a broken watch, a stuck proxy and a slow control plane show
-in a real cluster. A fault lasts until it is cleared or the agent ends; what was held back is then delivered in order.
+They stand between the informers and the routing table, where a broken watch, a stuck proxy and a slow control plane
+show in a real cluster. A fault lasts until it is cleared or the agent ends; then what was held back is delivered.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`minik fault`: breaks a node's Service proxy in a way that real clusters know, and mends it: for lessons and tests."""
+"""`minik fault`: breaks a node's Service proxy in a way that real clusters know, and mends it. For lessons, tests."""
 
 from __future__ import annotations
 
