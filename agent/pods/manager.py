@@ -18,6 +18,7 @@ from agent.network.pods import PodNetwork
 from agent.pods.admission import admit, resize_refusal
 from agent.pods.conditions import foreign_conditions
 from agent.pods.events import Recorder
+from agent.pods.eviction import Candidate, LocalStorageEviction
 from agent.pods.hooks import HookRunner
 from agent.pods.hostports import HostPorts
 from agent.pods.mirror import MirrorPods, is_mirror
@@ -91,6 +92,7 @@ class PodManager:
         self._unsubscribe: Callable[[], None] | None = None
         self.view = RuntimeView(runtime=deps.runtime, clock=deps.clock, on_change=self._runtime_changed)
         self._services = self._make_services()
+        self._eviction = LocalStorageEviction(runtime=deps.runtime, clock=deps.clock, candidates=self._candidates)
         self._rotation = LogRotation(runtime=deps.runtime, clock=deps.clock, containers=self._containers)
 
     async def start(self) -> None:
@@ -103,6 +105,7 @@ class PodManager:
         await self.view.start()
         await self._deps.network.adopt([uid for uid in self.view.uids() if self.view.get(uid).sandbox is not None])
         self._rotation.start()
+        self._eviction.start()
         self._manifests.start()
         self._tasks.spawn(self._follow(), name="follow")
 
@@ -112,6 +115,7 @@ class PodManager:
             self._unsubscribe()
         self._manifests.stop()
         await self._mirrors.stop()
+        await self._eviction.stop()
         await self._rotation.stop()
         await self._tasks.close()
         for worker in list(self._workers.values()):
@@ -149,6 +153,13 @@ class PodManager:
 
     def _containers(self) -> list[ContainerStatus]:
         return [status for uid in self.view.uids() for status in self.view.get(uid).containers()]
+
+    def _candidates(self) -> list[Candidate]:
+        volumes = self._services.volumes
+        return [
+            Candidate(worker.pod, volumes.directory(uid), self.view.get(uid), worker.evict)
+            for uid, worker in self._workers.items()
+        ]
 
     def _with_status(self, pod: Object) -> Object:
         status = self._statuses.get(uid_of(pod))

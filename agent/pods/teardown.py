@@ -17,6 +17,7 @@ from minikube_py.api.resources import PODS
 from minikube_py.client.errors import ConnectionFailed
 
 _log = logging.getLogger(__name__)
+EVICTION_GRACE_SECONDS = 1.0
 
 
 class PodTeardown:
@@ -36,6 +37,8 @@ class PodTeardown:
         state, services = self._state, self._services
         granted = deletion_grace_seconds(state.pod)
         grace = float((granted or 0) if removed else termination_grace_seconds(state.pod))
+        if state.outcome is not None and state.outcome.reason == "Evicted":
+            grace = min(grace, EVICTION_GRACE_SECONDS)
         await services.view.refresh()
         seen = services.view.get(state.uid)
         await services.stopper.stop_pod(state.pod, seen, grace, state.pod_ip, state.events)

@@ -114,6 +114,16 @@ class PodWorker:
         self._refresh_volumes(before, pod)
         self.changed()
 
+    def evict(self, message: str) -> None:
+        """The node does not want the pod any more: it fails, at once."""
+        state = self.state
+        if state.outcome is not None or self._must_end() or self.stage is not Stage.SYNCING:
+            return
+        state.events.warning("Evicted", message)
+        state.outcome = Outcome("Failed", "Evicted", message)
+        self._interrupt()
+        self.changed()
+
     def retry_resize(self) -> None:
         """There may be room on the node for a resize that was deferred."""
         if self.state.resize_deferred:

@@ -41,9 +41,9 @@ class DefaultTolerationSeconds(PassivePlugin):
     """A pod stays on a silent node for five minutes unless it says otherwise."""
 
     def admit(self, attributes: Attributes) -> Sequence[str]:
-        """Add the two tolerations."""
-        pod = _new_pod(attributes)
-        if pod is None:
+        """Add the two tolerations; to an update as well, whose author may not have known of them."""
+        pod = attributes.obj
+        if pod is None or attributes.resource is not PODS or attributes.subresource:
             return ()
         given: list[dict[str, Any]] = pod["spec"].get("tolerations") or []
         missing = [

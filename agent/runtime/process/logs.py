@@ -52,10 +52,10 @@ class LogFile:
             self._append(b"".join(entries), len(entries))
 
     def close(self) -> None:
-        """Writes what has no line end and closes the file. A last line without an end is still a full entry."""
+        """Writes what has no line end, as the part of a line that it is, and closes the file."""
         stamp = self._stamp(time.time_ns())
         for stream, rest in self._partial.items():
-            self._append(_entry(stamp, stream, b"F", rest), 1)
+            self._append(_entry(stamp, stream, b"P", rest), 1)
         self._partial.clear()
         self._close_fd()
 

@@ -243,7 +243,11 @@ class ProcessRuntime:
         return await portforward.connect(status.netns_path, port)
 
     async def usage(self) -> list[ContainerUsage]:
-        return [ContainerUsage(**each) for each in (await self._client.call("usage"))["usage"]]
+        containers = self._state_dir / "containers"
+        return [
+            ContainerUsage(**each, writable_layer=containers / each["container_id"] / "upper")
+            for each in (await self._client.call("usage"))["usage"]
+        ]
 
     async def reopen_log(self, container_id: str) -> None:
         await self._client.call("reopen_log", container_id=container_id)

@@ -348,6 +348,19 @@ async def test_a_running_pod_gets_other_resources_and_says_so(client: Client, tm
                 await asyncio.sleep(0.005)
 
 
+async def test_a_pod_that_writes_too_much_is_evicted(client: Client, tmp_path: Path) -> None:
+    async with running_node(client, scripted(), tmp_path / "node", clock=CLOCK) as node:
+        app = {"name": "app", "image": "minik.local/echo", "volumeMounts": [{"name": "cache", "mountPath": "/cache"}]}
+        await node.create({"containers": [app], "volumes": [{"name": "cache", "emptyDir": {"sizeLimit": "1Mi"}}]})
+        pod = await node.until(lambda pod: phase(pod) == "Running")
+        volume = tmp_path / "node/pods" / pod["metadata"]["uid"] / "volumes/kubernetes.io~empty-dir/cache"
+        (volume / "much").write_bytes(b"x" * (2 << 20))
+        await node.manager._eviction.check()
+        pod = await node.until(lambda pod: phase(pod) == "Failed")
+        assert pod["status"]["reason"] == "Evicted"
+        assert pod["status"]["message"] == 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". '
+
+
 async def test_a_static_pod_runs_is_mirrored_and_goes_with_its_file(client: Client, tmp_path: Path) -> None:
     runtime = SimulatedRuntime(clock=CLOCK)
     manifests = tmp_path / "node" / "manifests"
