@@ -22,6 +22,9 @@ from tests.support.minik import ROOT, MinikCluster, eventually, need_kubectl
 pytestmark = pytest.mark.e2e
 
 PATIENCE = 60.0
+#: What does not depend on where the parts run is shown once.
+docker_only = pytest.mark.parametrize("cluster", ["docker"], indirect=True)
+compose_only = pytest.mark.parametrize("cluster", ["compose"], indirect=True)
 POD = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "%s", "labels": {"run": "%s"}}, "spec": %s}'
 
 
@@ -35,12 +38,6 @@ def home() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="minik-e2e-"))
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
-
-
-def _docker_only(cluster: MinikCluster) -> None:
-    """What does not depend on where the parts run is shown once."""
-    if isinstance(cluster, ComposeCluster):
-        pytest.skip("shown by the other cluster")
 
 
 @pytest.fixture(scope="module", params=["docker", "compose"])
@@ -129,6 +126,7 @@ def test_streams(cluster: MinikCluster) -> None:
     assert answer in _pods(cluster)
 
 
+@docker_only
 def test_a_rolling_update(cluster: MinikCluster) -> None:
     before = _pods(cluster)
     cluster.kubectl("set", "env", "deployment/my-app", "COLOUR=green")
@@ -162,21 +160,18 @@ def test_pods_on_the_nodes_own_network(cluster: MinikCluster) -> None:
     cluster.kubectl("delete", "pod/neighbour", "--wait=true", timeout=90)
 
 
-def test_a_loaded_image(cluster: MinikCluster, engine: PrivateEngine, tmp_path: Path) -> None:
+@docker_only
+def test_a_loaded_image(cluster: MinikCluster, tmp_path: Path) -> None:
     if not BUSYBOX.exists():
         pytest.skip("no static busybox: install Debian's busybox-static")
     busybox_archive(tmp_path / "image.tar", "example.org/tool:1", {"Env": ["PATH=/bin"], "Cmd": ["sleep", "3600"]})
-    if isinstance(cluster, ComposeCluster):
-        engine.docker("load", "-i", str(tmp_path / "image.tar"))
-    else:
-        (tmp_path / "Dockerfile").write_text("FROM example.org/tool:1\nENV BUILT=yes\n")
-        cluster.minik("image", "load", "--name", cluster.name, str(tmp_path / "image.tar"))
-        cluster.minik("image", "build", "--name", cluster.name, "-t", "example.org/tool:1", str(tmp_path))
-        assert "example.org/tool:1" in cluster.minik("image", "list", "--name", cluster.name).stdout
+    (tmp_path / "Dockerfile").write_text("FROM example.org/tool:1\nENV BUILT=yes\n")
+    cluster.minik("image", "load", "--name", cluster.name, str(tmp_path / "image.tar"))
+    cluster.minik("image", "build", "--name", cluster.name, "-t", "example.org/tool:1", str(tmp_path))
+    assert "example.org/tool:1" in cluster.minik("image", "list", "--name", cluster.name).stdout
     spec = """{"terminationGracePeriodSeconds": 0, "containers": [{"name": "app", "image": "example.org/tool:1"}]}"""
     _run(cluster, "tool", spec)
-    if not isinstance(cluster, ComposeCluster):
-        assert "BUILT=yes" in cluster.exec("tool", "env")
+    assert "BUILT=yes" in cluster.exec("tool", "env")
     cluster.kubectl("delete", "pod/tool", "--wait=true", timeout=90)
 
 
@@ -185,6 +180,7 @@ def _restarts(cluster: MinikCluster) -> int:
     return int(statuses[0]["restartCount"])
 
 
+@docker_only
 def test_what_dies_comes_back(cluster: MinikCluster, engine: PrivateEngine) -> None:
     """The app killed, its container removed behind our back, the sandbox killed."""
     before = _restarts(cluster)
@@ -205,9 +201,8 @@ def _reason(cluster: MinikCluster) -> str:
     return " ".join(each["message"] for node in conditions for each in node if each["type"] == "Ready")
 
 
+@docker_only
 def test_an_engine_that_dies(cluster: MinikCluster, engine: PrivateEngine) -> None:
-    if isinstance(cluster, ComposeCluster):
-        pytest.skip("the cluster itself dies with it")
     engine.stop(signal.SIGKILL)
     eventually(lambda: "container runtime is down" in _reason(cluster), within=PATIENCE, what="the nodes to say so")
     engine.start()
@@ -218,10 +213,10 @@ def test_an_engine_that_dies(cluster: MinikCluster, engine: PrivateEngine) -> No
     )
 
 
+@compose_only
 def test_agents_come_and_go(cluster: MinikCluster, engine: PrivateEngine) -> None:
     """Killed, a container is back with its pods; another agent is another node; one less takes its pods along."""
-    if not isinstance(cluster, ComposeCluster):
-        pytest.skip("Compose only")
+    assert isinstance(cluster, ComposeCluster)
     for service in ("agent", "apiserver", "cloud", "controlplane"):
         cluster.kill(service)
     cluster.compose("up", "--wait", "--detach", "--scale", "agent=4")
