@@ -73,3 +73,13 @@ def test_nodes_that_ask_to_be_left_out() -> None:
     assert TargetNode.from_object(node) == TargetNode("n1", ("192.168.230.11",))
     node["metadata"]["labels"] = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
     assert TargetNode.from_object(node) is None
+
+
+def test_proxy_protocol_is_asked_for_by_annotation_and_excludes_short_cuts() -> None:
+    """Pods that went past the balancer would bring no line: they are sent to it (``ipMode: Proxy``, KEP-1860)."""
+    obj = service("web", type="LoadBalancer", ports=[port(80, node_port=30080)])
+    obj["metadata"]["annotations"] = {"minik.io/proxy-protocol": "v1"}
+    view = LoadBalancer.from_object(obj)
+    assert view is not None and view.ip_mode == "Proxy"
+    found = routes(view)
+    assert all(route.proxy_protocol and route.keep_source is KeepSource.NEVER for route in found.values())
