@@ -12,6 +12,8 @@ from apiserver.auth.nodes import NodeAuthorizer
 from apiserver.auth.rbac import RBAC
 from apiserver.auth.tokens import ServiceAccountTokens, SigningKey, default_issuer, discovery_document, key_set
 from apiserver.boot import Boot
+from apiserver.chronicle import PATH as TIMELINE
+from apiserver.chronicle import Chronicle
 from apiserver.fieldmanagement import FieldTracker
 from apiserver.listeners import agent_tls_context
 from apiserver.registry.catalog import Dependencies
@@ -88,12 +90,14 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         subresources={**subresources.table(), **streaming.table()},
         reviews={**reviews.table(), "bindings": subresources.bindings(catalog.of(PODS))},
     )
+    chronicle = Chronicle(clock)
+    store.observers.append(chronicle.record)
     api = API(
         authenticator=security.authenticator,
         authorization=security.authorization,
         public=Health(alive={"ping": lambda: ""}, ready={}).answer,
-        documents=_documents(config, schema, table, security).answer,
-        resources=dispatcher.serve,
+        documents=_documents(config, schema, table, security, chronicle).answer,
+        resources=chronicle.witness(dispatcher.serve),
         metrics=Metrics(store, table),
     )
     return Assembly(api, boot, catalog, writer, streaming, messages)
@@ -126,9 +130,12 @@ def _security(config: APIServerConfig, store: Store, reader: StoreReader, clock:
     return _Security(authenticator, Authorization([NodeAuthorizer(store), rbac]), tokens, rbac, documents)
 
 
-def _documents(config: APIServerConfig, schema: Schema, table: ResourceTable, security: _Security) -> Documents:
+def _documents(
+    config: APIServerConfig, schema: Schema, table: ResourceTable, security: _Security, chronicle: Chronicle
+) -> Documents:
+    live = {TIMELINE: chronicle.answer}
     discovery = Discovery(table.all(), server_address=_address(config))
-    return Documents(discovery, OpenAPI(schema.model, table.all()), security.documents)
+    return Documents(discovery, OpenAPI(schema.model, table.all()), security.documents, live)
 
 
 def _address(config: APIServerConfig) -> str:

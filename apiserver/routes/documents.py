@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import orjson
 from aiohttp import web
@@ -38,9 +38,19 @@ def version_document() -> bytes:
 
 
 class Documents:
-    """Answers for paths outside the resources. ``fixed`` are documents that never change, by path."""
+    """Answers for paths outside the resources.
 
-    def __init__(self, discovery: Discovery, openapi: OpenAPI, fixed: Mapping[str, bytes]) -> None:
+    ``fixed`` are documents that never change, by path; ``live`` are made at every question.
+    """
+
+    def __init__(
+        self,
+        discovery: Discovery,
+        openapi: OpenAPI,
+        fixed: Mapping[str, bytes],
+        live: Mapping[str, Callable[[RequestInfo], Answer]],
+    ) -> None:
+        self._live = live
         self._discovery = discovery
         self._openapi = openapi
         self._fixed = {"/version": version_document(), **fixed}
@@ -50,6 +60,8 @@ class Documents:
         fixed = self._fixed.get(info.path.rstrip("/"))
         if fixed is not None:
             return Answer(200, fixed)
+        if info.path in self._live:
+            return self._live[info.path](info)
         if info.path.startswith("/openapi/"):
             return await _openapi_answer(self._openapi, info, request)
         document = self._discovery.answer(info.path, request.headers.get("Accept", ""))

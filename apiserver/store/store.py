@@ -37,6 +37,8 @@ class Store:
         self._on_pending = on_pending
         self._collections: dict[tuple[str, str], Collection] = {}
         self._pending: set[Collection] = set()
+        #: Told of every commit, within it: they must neither fail nor wait.
+        self.observers: list[Callable[[Resource, Change], None]] = []
 
     def collection(self, resource: Resource) -> Collection:
         """The collection that holds objects of ``resource``; every version of a kind shares one."""
@@ -69,6 +71,8 @@ class Store:
             Record(change.revision, resource.group, resource.plural, current.namespace, current.name, data)
         )
         self.revision = change.revision
+        for tell in self.observers:
+            tell(resource, change)
         if collection.feeds.offer(change):
             if not self._pending:
                 self._on_pending()

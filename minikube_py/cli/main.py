@@ -30,6 +30,7 @@ class LazyGroup(click.Group):
         "why": "minikube_py.cli.why:why",
         "trace": "minikube_py.cli.trace:trace",
         "graph": "minikube_py.cli.graph:graph",
+        "timeline": "minikube_py.cli.timeline:timeline",
         "lab": "minikube_py.cli.lab:lab",
         "version": "minikube_py.cli.version:version",
         "apiserver": "minikube_py.cli.parts:apiserver",

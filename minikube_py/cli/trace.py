@@ -27,7 +27,7 @@ from minikube_py.insight.trace.meeting import Meeting, NoWay, Way, meet, owner_o
 from minikube_py.insight.trace.mermaid import mermaid
 from minikube_py.insight.trace.path import Lookup, Origin, Outcome, Path, Source
 from minikube_py.insight.trace.sent import Sent, compare
-from minikube_py.insight.trace.walk import NoSuchPort, choose_port, walk
+from minikube_py.insight.trace.walk import NoSuchPort, choose_port, no_way, walk
 
 _PATIENCE_SECONDS = "3"
 _ARROWS = ("->", "to")
@@ -131,14 +131,20 @@ def _print(path: Path, sent: Sent | None) -> None:
 
 
 async def trace_way(access: Access, asked: Asked, *, send: bool) -> tuple[Path, Sent | None]:
-    """Foretell the way, and with ``send`` compare one real request. Raises NoSuchPort, NoWay, StatusErrors."""
+    """Foretell the way, and with ``send`` compare one real request; nothing is sent where there is no way.
+
+    Raises NoSuchPort, NoWay (the address is nobody's), StatusErrors.
+    """
     async with Client.from_access(access) as client:
         nodes = [node for node in (await client.list(resources.NODES)).items if _is_ready(node)]
         source, home = await _source(client, asked.start, asked.namespace, nodes)
         found = await _find(client, asked, home, nodes)
         meeting = None
         if found.port is not None:
-            meeting = meet(source, found.service, found.port, nodes=nodes, way=found.way, at=found.at)
+            try:
+                meeting = meet(source, found.service, found.port, nodes=nodes, way=found.way, at=found.at)
+            except NoWay as reason:
+                return no_way(source, found.service, str(reason)), None
         by_name = source.origin is Origin.POD and (meeting is None or meeting.way is Way.CLUSTER_IP)
         path = walk(
             source=source,

@@ -143,3 +143,32 @@ def test_requests_go_the_way_that_was_foretold(cluster: MinikCluster, namespace:
         assert (service, told["outcome"], told["sent"]["agrees"]) == (service, foretold, True), told
     assert _trace(cluster, namespace, f"node/{home['web']}", "healthy")["outcome"] == "Forward"
     assert _trace(cluster, namespace, "host", "healthy")["outcome"] == "NoRoute"
+
+
+def test_what_followed_from_an_apply(cluster: MinikCluster, namespace: str) -> None:
+    deployment = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: minik.local/echo, ports: [{containerPort: 8080}]}]}
+"""
+    cluster.apply(deployment, namespace=namespace)
+    cluster.kubectl("wait", "deployment/web", "--for=condition=Available", "--timeout=60s", "-n", namespace)
+    options = ("--name", cluster.name, "-n", namespace)
+    told = json.loads(cluster.minik("timeline", *options, "-o", "json", "deploy/web").stdout)
+    by_revision = {each["revision"]: each for each in told}
+    [bound] = [each for each in told if each["verb"] == "binds"]
+    chain = []
+    while bound:
+        chain.append((bound["kind"], bound["verb"]))
+        bound = by_revision.get(bound["cause"])
+    assert chain == [("Pod", "binds"), ("Pod", "creates"), ("ReplicaSet", "creates"), ("Deployment", "creates")]
+    assert told[0]["who"].startswith("you (kubectl")
+    assert [each["ms"] for each in told] == sorted(each["ms"] for each in told)
+    drawn = cluster.minik("timeline", *options).stdout
+    assert "replicaset-controller" in drawn and "<- 1" in drawn
+    assert "web-" in cluster.minik("graph", *options).stdout

@@ -86,6 +86,12 @@ def walk(
     return _through(source, service, meeting, route, tables[node], names, target)
 
 
+def no_way(source: Source, service: Object, reason: str) -> Path:
+    """The Service has no address by which ``source`` could come."""
+    target = f"{namespace_of(service)}/{name_of(service)}"
+    return Path(source, target, Outcome.NO_ROUTE, (Step("address", "none", (reason,)),))
+
+
 def _through(
     source: Source,
     service: Object,

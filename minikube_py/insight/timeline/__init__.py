@@ -1,0 +1,1 @@
+"""What happened after a write: who reacted to what, and when."""
