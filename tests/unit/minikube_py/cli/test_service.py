@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
 from minikube_py.api.types import Object
 from minikube_py.cli.service import published_addresses
+from minikube_py.cli.service import service as command
 
 
 @pytest.mark.parametrize(
@@ -16,15 +18,33 @@ from minikube_py.cli.service import published_addresses
         (
             {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30007}, {"nodePort": 30053, "protocol": "UDP"}]},
             {},
-            ["127.0.0.1:30007/TCP", "127.0.0.1:30053/UDP"],
+            ["http://127.0.0.1:30007", "127.0.0.1:30053/UDP"],
         ),
         (
             {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30008}]},
             {"minik.io/published": "80/TCP=127.0.231.1:8080"},
-            ["127.0.231.1:8080/TCP", "127.0.0.1:30008/TCP"],
+            ["http://127.0.231.1:8080", "http://127.0.0.1:30008"],
+        ),
+        (
+            {"type": "NodePort", "ipFamilies": ["IPv6", "IPv4"], "ports": [{"port": 80, "nodePort": 30007}]},
+            {},
+            ["http://[::1]:30007", "http://127.0.0.1:30007"],
         ),
     ],
 )
 def test_published_addresses(spec: Object, annotations: dict[str, str], addresses: list[str]) -> None:
     service = {"metadata": {"name": "s", "annotations": annotations}, "spec": spec}
     assert published_addresses(service) == addresses
+
+
+@pytest.mark.parametrize(
+    ("given", "command_name", "left"),
+    [
+        (["list"], "list", []),
+        (["web", "--url"], "show", ["web", "--url"]),
+    ],
+)
+def test_what_is_no_command_is_a_services_name(given: list[str], command_name: str, left: list[str]) -> None:
+    assert isinstance(command, click.Group)
+    with click.Context(command) as context:
+        assert command.resolve_command(context, given)[::2] == (command_name, left)
