@@ -11,7 +11,7 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -70,9 +70,11 @@ def container_labels(path: Path, container: str) -> Mapping[str, str]:
     return told
 
 
-def remove_containers(path: Path, labels: Mapping[str, str]) -> None:
-    """Removes every container with all these labels, running or not, and the agents' own images where no other
-    cluster has containers of them. Nothing is done while the engine is away. Raises NoEngine where it goes away.
+def remove_containers(path: Path, labels: Mapping[str, str], pulled: Iterable[str] = ()) -> None:
+    """Removes every container with all these labels, running or not; then the images that pods made the engine pull
+    (``pulled``) and the agents' own, where nobody else has containers of them.
+
+    Nothing is done while the engine is away. Raises NoEngine where it goes away.
     """
     engine = _Connection(path, _REMOVAL_SECONDS)
     wanted = [f"{name}={value}" for name, value in labels.items()]
@@ -82,6 +84,8 @@ def remove_containers(path: Path, labels: Mapping[str, str]) -> None:
         return
     for container in found:
         engine.delete(f"/containers/{container['Id']}", force=1, v=1)
+    for name in pulled:
+        engine.delete(f"/images/{name}")
     for image in engine.get("/images/json", filters={"label": [_OWN_IMAGES]}):
         names = [name for name in image.get("RepoTags") or () if not name.startswith("<none>")]
         for name in names or [image["Id"]]:

@@ -26,7 +26,7 @@ def remove_leftovers(paths: ClusterPaths) -> None:
     Files of subordinate users can be removed only inside their user namespace: see ``remove_after_a_crash``.
     """
     if "docker" in _runtimes_of(paths):
-        remove_containers(engine_socket(), {LABEL: paths.label})
+        remove_containers(engine_socket(), {LABEL: paths.label}, _pulled_images(paths))
     for node in _node_states(paths):
         cgroups.sweep(cgroups.name_for(str(node)))
     for volume in _memory_volumes(paths):
@@ -59,6 +59,17 @@ def _runtimes_of(paths: ClusterPaths) -> set[str]:
         return {told["runtime"], *told["node_runtimes"].values()}
     except (OSError, ValueError, KeyError):
         return set()  # it never came so far
+
+
+def _pulled_images(paths: ClusterPaths) -> set[str]:
+    """The names of images that agents have made the engine pull (their own records)."""
+    found = set()
+    for record in paths.root.glob("nodes/*/pulled-images/*.json"):
+        try:
+            found.add(str(json.loads(record.read_bytes())["name"]))
+        except (OSError, ValueError, KeyError):
+            continue
+    return found
 
 
 def _node_states(paths: ClusterPaths) -> list[Path]:

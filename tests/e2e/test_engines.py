@@ -106,6 +106,7 @@ def test_services_and_names(cluster: MinikCluster) -> None:
     )
 
 
+@compose_only
 def test_node_ports_on_the_host(cluster: MinikCluster) -> None:
     answer = cluster.run("curl", "-sS", "--max-time", "10", "http://127.0.0.1:30007/hostname").stdout.strip()
     assert answer in _pods(cluster)

@@ -13,6 +13,7 @@ from agent.images.builtin import ECHO, HOST
 from agent.images.credentials import Credentials, credentials_for
 from agent.images.model import canonical_name
 from agent.runtime.docker import hosttools, pause
+from agent.runtime.docker.collector import PulledImages
 from agent.runtime.docker.engine import Engine, EngineFault
 from agent.runtime.docker.home import Home
 from agent.runtime.process.rootfs import HostFacts
@@ -26,8 +27,9 @@ _SILENCE_SECONDS = 60.0
 class DockerImages:
     """The ImageStore of an engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, pulled: PulledImages | None = None) -> None:
         self._engine = engine
+        self._pulled = pulled
 
     async def ensure(
         self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = (), on_progress: Progress = unwatched
@@ -39,7 +41,9 @@ class DockerImages:
             raise ImageFault("ErrImageNeverPull", f'Container image "{image}" is not present with pull policy of Never')
         if found is None or pull_policy == "Always":
             await self._pull(name, pull_secrets, on_progress, have=found is not None)
-            found = await self._find(image)
+            before, found = found, await self._find(image)
+            if before is None and found is not None and self._pulled is not None:
+                await asyncio.to_thread(self._pulled.add, found, name)
         if found is None:
             raise ImageFault("ErrImagePull", f"the engine has pulled {name} and does not have it")
         return found

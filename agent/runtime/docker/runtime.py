@@ -16,6 +16,7 @@ from agent.images.builtin import ECHO, HOST
 from agent.runtime import portforward
 from agent.runtime.docker import anchor, hosttools, labels, translate
 from agent.runtime.docker.anchor import NodeAnchor
+from agent.runtime.docker.collector import ImageCollector, PulledImages, disk_of
 from agent.runtime.docker.engine import Engine, EngineFault
 from agent.runtime.docker.home import Home, find_home
 from agent.runtime.docker.images import DockerImages
@@ -68,7 +69,8 @@ class DockerRuntime:
         on_health: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = Engine(engine_socket)
-        self.images = DockerImages(self._engine)
+        pulled = PulledImages(state_dir / "pulled-images")
+        self.images = DockerImages(self._engine, pulled)
         self._own = translate.owner(cluster, node_name)
         self._state_dir = state_dir / "docker"
         self._clock = clock or SystemClock()
@@ -77,6 +79,14 @@ class DockerRuntime:
         self._hub: EventHub[ContainerEvent] = EventHub()
         self._tasks = TaskSet("docker")
         self._watch = Watch(self._engine, self._own, clock=self._clock, on_change=self._changed, on_health=on_health)
+        self._images_on = state_dir
+        self._collector = ImageCollector(
+            images=self.images,
+            pulled=pulled,
+            in_use=self._images_in_use,
+            disk=lambda: disk_of(self._images_on),
+            clock=self._clock,
+        )
         self._inspected: dict[str, dict[str, Any]] = {}
         self._abandoned: set[str] = set()
         self._exits: dict[str, asyncio.Event] = {}
@@ -99,11 +109,14 @@ class DockerRuntime:
             self._architecture = str(told["Arch"])
             self._facts = await asyncio.to_thread(learn_host, 0)
             self._home = await find_home(self._engine)
+            root = Path(str((await self._engine.get("/info")).get("DockerRootDir") or ""))
+            self._images_on = root if root.is_absolute() and not self._home.container else self._state_dir
             await self._ensure_builtin()
         except BaseException:
             await self._engine.close()
             raise
         self._tasks.spawn(self._watch.run(), name="events")
+        self._tasks.spawn(self._collector.run(), name="image collector")
         await self._watch.subscribed()
 
     async def stop(self) -> None:
@@ -138,6 +151,9 @@ class DockerRuntime:
                     raise
                 await self._ensure_builtin()  # somebody has cleaned the engine up
         raise RuntimeFault("FailedCreatePodSandBox", "the engine loses the pause image")
+
+    async def _images_in_use(self) -> set[str]:
+        return {str(entry["ImageID"]) for entry in await self._engine.get("/containers/json", all=True)}
 
     async def _ensure_builtin(self) -> None:
         self._pause = await self.images.ensure_builtin(self._facts, self._architecture, self._home)
