@@ -27,6 +27,7 @@ class ResourceQuotaController(Controller):
         super().__init__(context)
         self._quotas = self.follow(RESOURCEQUOTAS)
         ownership.index_by_namespace(self._quotas)
+        ownership.index_by_namespace(self._quotas)
         self._informers: dict[Resource, Informer] = {}
 
     async def reconcile(self, key: ObjectKey) -> None:

@@ -267,6 +267,12 @@ async def test_a_quota_knows_what_is_used(cluster: Cluster) -> None:
         "spec": {"hard": {"pods": "10", "requests.cpu": "4", "count/deployments.apps": "5"}},
     }
     await cluster.client.create(RESOURCEQUOTAS, quota)
+
+    async def known() -> bool:
+        used = (await status_of(cluster, RESOURCEQUOTAS, "q")).get("used")
+        return used == {"pods": "0", "requests.cpu": "0", "count/deployments.apps": "0"}
+
+    await cluster.until(known)
     web = deployment(replicas=2)
     web["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "250m"}}
     await cluster.client.create(DEPLOYMENTS, web)
