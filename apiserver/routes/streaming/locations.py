@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from apiserver.refusals import internal
-from apiserver.routes.request import Query, is_true
+from apiserver.routes.request import Query, RequestInfo, is_true
 from minikube_py.api.errors import BadRequest, ServiceUnavailable
 from minikube_py.api.meta import name_of
 from minikube_py.api.types import Object
@@ -177,3 +177,14 @@ def no_endpoints(name: str) -> ServiceUnavailable:
 def not_upgraded() -> BadRequest:
     """A streaming request without an upgrade."""
     return BadRequest("Upgrade request required")
+
+
+def proxied_path(info: RequestInfo) -> str:
+    """What comes after ``proxy`` in the URL, with the slash it may end in."""
+    return f"/{info.rest}" + ("/" if info.rest and info.path.endswith("/") else "")
+
+
+def proxy_prefix(info: RequestInfo) -> str:
+    """The URL's path up to and with ``proxy``: what links of proxied pages must begin with."""
+    length = 7 if info.namespace else 5  # api/v1/namespaces/NAMESPACE/pods/NAME/proxy, api/v1/nodes/NAME/proxy
+    return "/" + "/".join(info.path.strip("/").split("/")[:length])

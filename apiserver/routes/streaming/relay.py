@@ -12,6 +12,7 @@ from aiohttp import web
 from apiserver.routes.responses import ChunkedStream, Header
 from apiserver.routes.streaming.locations import Endpoint
 from apiserver.routes.streaming.messages import send_messages, wants_messages
+from apiserver.routes.streaming.rewriting import LARGEST_PAGE, Links
 from minikube_py.api.errors import BadRequest, InternalError, NotFound, ServiceUnavailable, StatusError
 
 _PIECE = 64 * 1024
@@ -68,16 +69,18 @@ class Relay:
             return await _stream(request, response, _TEXT)
 
     async def forward(
-        self, request: web.BaseRequest, endpoint: Endpoint, path: str, context: ssl.SSLContext | None
+        self, request: web.BaseRequest, endpoint: Endpoint, path: str, context: ssl.SSLContext | None, prefix: str
     ) -> web.StreamResponse:
-        """Pass a whole request on and its answer back."""
+        """Pass a whole request on and its answer back. ``prefix`` is the proxy's own path: links are led through it."""
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
-        headers |= {"X-Forwarded-For": request.remote or "", "X-Forwarded-Uri": request.raw_path}
+        headers |= {"X-Forwarded-For": request.remote or "", "X-Forwarded-Uri": request.raw_path.partition("?")[0]}
         body = request.content if request.body_exists else None
-        url = endpoint.url + path
-        async with self._open(request.method, url, context, headers=headers, data=body) as response:
+        links = Links(prefix, (endpoint.url.partition("://")[2], request.headers.get("Host", "")))
+        async with self._open(request.method, endpoint.url + path, context, headers=headers, data=body) as response:
             content_type = response.headers.get("Content-Type", "").encode() or _TEXT
-            return await _stream(request, response, content_type)
+            if "Location" not in response.headers and content_type.partition(b";")[0].strip() == b"text/html":
+                return await _page(request, response, content_type, links)
+            return await _stream(request, response, content_type, links=links)
 
 
 def refusal(status: int, text: str) -> StatusError:
@@ -98,16 +101,37 @@ def _words(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-async def _stream(
-    request: web.BaseRequest, response: aiohttp.ClientResponse, content_type: bytes
+async def _page(
+    request: web.BaseRequest, response: aiohttp.ClientResponse, content_type: bytes, links: Links
 ) -> web.StreamResponse:
+    start = bytearray()
+    async for data in response.content.iter_any():
+        start += data
+        if len(start) > LARGEST_PAGE:
+            return await _stream(request, response, content_type, start=bytes(start))
+    page = links.page(bytes(start), response.headers.get("Content-Encoding", ""))
+    return await _stream(request, response, content_type, start=page)
+
+
+async def _stream(
+    request: web.BaseRequest,
+    response: aiohttp.ClientResponse,
+    content_type: bytes,
+    *,
+    start: bytes = b"",
+    links: Links | None = None,
+) -> web.StreamResponse:
+    """The answer with ``start`` before what is still to come of its body; ``links`` leads its Location through."""
     headers: list[Header] = [
-        (name, value)
+        (name, links.through(value) if links is not None and name.lower() == "location" else value)
         for name, value in response.headers.items()
         if name.lower() not in _HOP and name.lower() != "content-type"
     ]
     stream = ChunkedStream(request)
     stream.start(content_type, status=response.status, headers=headers)
+    if start:
+        stream.write(start)
+        await stream.drained()
     async for data in response.content.iter_any():
         stream.write(data)
         await stream.drained()

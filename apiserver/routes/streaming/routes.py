@@ -28,6 +28,8 @@ from apiserver.routes.streaming.locations import (
     not_upgraded,
     pod_endpoint,
     port_forward_path,
+    proxied_path,
+    proxy_prefix,
     service_endpoints,
     service_port_name,
     split_proxy_name,
@@ -136,11 +138,14 @@ class Streaming:
         endpoint = self._proxy_endpoint(info)
         context = (self._agents if endpoint.agent else _trusting()) if endpoint.tls else None
         query = urlencode([(name, value) for name, values in info.query.items() for value in values])
-        path = f"/{info.rest}" + (f"?{query}" if query else "")
+        asked = f"?{query}" if query else ""
+        path = proxied_path(info) + asked
         with self._noted(request):
             if wants_upgrade(request):
                 return await tunnel(request, endpoint, path, context)
-            return await self._relay.forward(request, endpoint, path, context)
+            if not info.rest and not info.path.endswith("/") and request.method in ("GET", "HEAD"):
+                return await send(request, Answer(301, b"", b"text/plain", (("Location", f"{info.path}/{asked}"),)))
+            return await self._relay.forward(request, endpoint, path, context, proxy_prefix(info))
 
     def _proxy_endpoint(self, info: RequestInfo) -> Endpoint:
         scheme, name, port = split_proxy_name(info.name)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.routes.request import parse_query
+from apiserver.routes.request import parse_query, parse_request
 from apiserver.routes.streaming.locations import (
     Endpoint,
     agent_endpoint,
@@ -15,6 +15,8 @@ from apiserver.routes.streaming.locations import (
     log_path,
     pod_endpoint,
     port_forward_path,
+    proxied_path,
+    proxy_prefix,
     service_endpoints,
     service_port_name,
     split_proxy_name,
@@ -101,3 +103,16 @@ def test_proxy_names(text: str, expected: tuple[str, str, str]) -> None:
 def test_bad_proxy_names() -> None:
     with pytest.raises(BadRequest):
         split_proxy_name("ftp:s:80")
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "prefix"),
+    [
+        ("/api/v1/namespaces/n/pods/proxy-1/proxy", "/", "/api/v1/namespaces/n/pods/proxy-1/proxy"),
+        ("/api/v1/namespaces/n/services/web:80/proxy/a/b/", "/a/b/", "/api/v1/namespaces/n/services/web:80/proxy"),
+        ("/api/v1/nodes/n1/proxy/logs/", "/logs/", "/api/v1/nodes/n1/proxy"),
+    ],
+)
+def test_the_path_behind_a_proxy(target: str, path: str, prefix: str) -> None:
+    info = parse_request("GET", target)
+    assert (proxied_path(info), proxy_prefix(info)) == (path, prefix)
