@@ -22,6 +22,7 @@ from apiserver.routes.served import Served
 from apiserver.schema.schema import Schema
 from apiserver.store.objects import StoredObject
 from minikube_py.api.errors import BadRequest, OtherStatus
+from minikube_py.api.fields import invalid, invalid_object
 from minikube_py.api.meta import is_deleting, metadata, name_of
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
@@ -187,6 +188,7 @@ class Writer:
                 raise not_found(served.resource, request.name)
             metadata(given).pop("resourceVersion", None)
             return self.create(request, given)
+        _check_identity(request, given, present)
         return self.replace(request, present, served.store(given))
 
     def replace(self, request: WriteRequest, present: StoredObject, new: Object) -> Written:
@@ -244,9 +246,19 @@ def check_name(given: Object, request: WriteRequest) -> None:
 
 
 def _check_basis(request: WriteRequest, new: Object, present: StoredObject) -> None:
-    """Optimistic concurrency: the write must name the present uid and revision, or none."""
-    meta, resource = new["metadata"], request.served.resource
-    uid, revision = meta.get("uid") or "", meta.get("resourceVersion") or ""
+    """Optimistic concurrency: the write must name the present revision, or none where its kind lets it."""
+    resource = request.served.resource
+    revision = new["metadata"].get("resourceVersion") or ""
+    if revision and revision != "0" and revision != str(present.revision):
+        raise conflict(resource, request.name)
+    if not revision and not request.served.strategy.allow_unconditional_update:
+        fault = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        raise invalid_object(resource.group, resource.plural, request.name, [fault])
+
+
+def _check_identity(request: WriteRequest, given: Object, present: StoredObject) -> None:
+    """A whole object that names a uid is for that very object."""
+    uid, resource = metadata(given).get("uid") or "", request.served.resource
     if uid and uid != present.uid:
         raise conflict(
             resource,
@@ -255,8 +267,6 @@ def _check_basis(request: WriteRequest, new: Object, present: StoredObject) -> N
             "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
             f"UID in precondition: {uid}, UID in object meta: {present.uid}",
         )
-    if revision and revision != "0" and revision != str(present.revision):
-        raise conflict(resource, request.name)
 
 
 def _is_finished(new: Object, old: Object) -> bool:

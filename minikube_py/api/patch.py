@@ -54,7 +54,7 @@ def apply_json_patch(obj: Object, operations: Any) -> Object:
         TypeError,
         ValueError,
     ):
-        raise Invalid(UNPROCESSABLE) from None
+        raise Invalid(UNPROCESSABLE, details={}) from None
 
 
 def _apply_with_copies(document: Any, operations: list[dict[str, Any]]) -> Any:
@@ -67,7 +67,7 @@ def _apply_with_copies(document: Any, operations: list[dict[str, Any]]) -> Any:
         if operation["op"] == "copy":
             copied += len(orjson.dumps(jsonpointer.resolve_pointer(document, operation["from"])))
             if copied > MOST_COPIED_BYTES:
-                raise Invalid(UNPROCESSABLE)
+                raise Invalid(UNPROCESSABLE, details={})
         document = jsonpatch.apply_patch(document, [operation], in_place=True)
     return document
 
@@ -83,12 +83,12 @@ def _check_operations(operations: Any) -> None:
         if not isinstance(operation, dict):
             raise BadRequest(_cannot_decode(operation, "handlers.jsonPatchOp"))
         if operation.get("op") not in _OPERATIONS or not isinstance(operation.get("path"), str):
-            raise Invalid(UNPROCESSABLE)
+            raise Invalid(UNPROCESSABLE, details={})
 
 
 def _as_object(patched: Any) -> Object:
     if not isinstance(patched, dict):
-        raise Invalid(UNPROCESSABLE)
+        raise Invalid(UNPROCESSABLE, details={})
     return patched
 
 

@@ -208,7 +208,7 @@ def _merge_list(current: list[Any], patch: list[Any], field: MergeField) -> list
         return patch
     kinds = {go_kind(item) for item in (*current, *patch)}
     if "slice" in kinds:
-        raise Invalid(UNPROCESSABLE)
+        raise Invalid(UNPROCESSABLE, details={})
     if len(kinds) > 1:
         raise BadRequest(f"list element types are not identical: {', '.join(sorted(kinds))}")
     if kinds != {"map"}:
