@@ -10,8 +10,8 @@ Trees are shared between objects and never changed: operations return new ones.
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 Node = dict[str, Any]
@@ -101,17 +101,23 @@ def without(whole: FieldSet, *path: str) -> FieldSet:
     return _normal(rest)
 
 
+class Ordered(dict[str, Any]):
+    """A node that is known to be in order, with all below it."""
+
+    __slots__ = ()
+
+
 def ordered(node: Node) -> Node:
     """The same set in the order of the wire, as structured-merge-diff sorts path elements; itself if it has that."""
+    if node.__class__ is Ordered:
+        return node
     names = sorted(node)
     if len(names) > 1 and names[-1][0] in "kv":
         names.sort(key=_element_order)
-    children = [node[name] and ordered(node[name]) for name in names]
-    if names == list(node) and all(map(operator.is_, children, node.values())):
-        return node
-    return dict(zip(names, children, strict=True))
+    return Ordered((name, node[name] and ordered(node[name])) for name in names)
 
 
+@lru_cache(maxsize=4096)
 def _element_order(element: str) -> tuple[Any, ...]:
     """Fields by name, then items by the values of their keys, then items by their own value, then by position."""
     kind, _, rest = element.partition(":")

@@ -34,6 +34,7 @@ from apiserver.schema.managedfields.fieldsets import (
     FieldSet,
     difference,
     intersection,
+    ordered,
     path_text,
     paths,
     union,
@@ -111,7 +112,8 @@ class FieldManagement:
         known = self._specs.get(key)
         if known is None:
             atom = self._atoms.root(name).child("spec")
-            known = compare(atom, zero.get("spec"), spec) if atom is not None else (None, None)
+            found = compare(atom, zero.get("spec"), spec) if atom is not None else (None, None)
+            known = found[0] and ordered(found[0]), found[1]
             if len(self._specs) >= _MOST_SPECS:
                 del self._specs[next(iter(self._specs))]
             self._specs[key] = known

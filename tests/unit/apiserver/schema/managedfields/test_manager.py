@@ -398,3 +398,17 @@ class TestRefusals:
     def test_managed_fields_cannot_be_applied(self) -> None:
         with pytest.raises(BadRequest, match=r"metadata\.managedFields must be nil"):
             Cluster().apply("a", {"metadata": {"managedFields": []}})
+
+
+def test_the_paths_of_a_spec_are_the_same_the_second_time() -> None:
+    """Replicas share what was worked out for the first of them; what follows one does not change the other."""
+    fields = FieldManagement(SCHEMA.model, SCHEMA.completer)
+    author = Author(manager="m", api_version="v1", time="2024-01-01T00:00:00Z")
+    entries = []
+    for name in ("a", "b", "c"):
+        spec = {"containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 80, "protocol": "TCP"}]}]}
+        pod = {"metadata": {"name": name, "labels": {"l": name}}, "spec": spec}
+        fields.update("io.k8s.api.core.v1.Pod", None, pod, author)
+        entries.append(pod["metadata"]["managedFields"][0]["fieldsV1"])
+    assert entries[0] == entries[1] == entries[2]
+    assert list(entries[0]["f:spec"]["f:containers"]['k:{"name":"c"}']) == [".", "f:image", "f:name", "f:ports"]
