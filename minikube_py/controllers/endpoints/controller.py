@@ -11,6 +11,7 @@ from minikube_py.controllers.context import Context
 from minikube_py.controllers.controller import Controller
 from minikube_py.controllers.endpoints.plan import MANAGED_BY, MANAGER, plan_endpoints
 from minikube_py.controllers.endpointslice.desired import matches, membership_changed
+from minikube_py.controllers.endpointslice.triggers import TriggerTimes, stamped
 from minikube_py.controllers.podcontrol import namespace_is_terminating
 
 
@@ -28,10 +29,12 @@ class EndpointsController(Controller):
         for informer in (self._services, self._pods):
             ownership.index_by_namespace(informer)
         self._pods.subscribe(self._on_pod)
+        self._triggers = TriggerTimes()
 
     async def reconcile(self, key: ObjectKey) -> None:
         service, current = self._services.get(*key), self._endpoints.get(*key)
         if service is None:
+            self._triggers.forget(key)
             if current is not None and labels_of(current).get(MANAGED_BY) == MANAGER:
                 await self.writes.delete(ENDPOINTS, current)
             return
@@ -39,9 +42,11 @@ class EndpointsController(Controller):
         if not spec.get("selector") or spec.get("type") == "ExternalName":
             return
         pods = [pod for pod in ownership.in_namespace(self._pods, key.namespace) if matches(service, pod)]
+        time = self._triggers.of(service, pods)
         wanted = plan_endpoints(service, pods, current)
         if wanted is None:
             return
+        wanted = stamped(wanted, time)
         try:
             await (self.writes.update if current is not None else self.writes.create)(ENDPOINTS, wanted)
         except StatusError as error:

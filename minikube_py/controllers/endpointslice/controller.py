@@ -35,6 +35,7 @@ from minikube_py.controllers.endpointslice.desired import (
 )
 from minikube_py.controllers.endpointslice.hints import apply_hints
 from minikube_py.controllers.endpointslice.topology import NoHints, apply_topology, wants_topology
+from minikube_py.controllers.endpointslice.triggers import TriggerTimes, stamped
 from minikube_py.controllers.podcontrol import namespace_is_terminating
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -64,6 +65,7 @@ class EndpointSliceController(Controller):
         self._pods = context.informers.of(PODS)
         self._nodes = context.informers.of(NODES)
         self._slices.add_index("service", by_service)
+        self._triggers = TriggerTimes()
         ownership.index_by_node(self._pods)
         for informer in (self._services, self._pods):
             ownership.index_by_namespace(informer)
@@ -75,11 +77,12 @@ class EndpointSliceController(Controller):
     async def reconcile(self, key: ObjectKey) -> None:
         service = self._services.get(*key)
         if service is None or not _is_served(service):
+            self._triggers.forget(key)
             return
         own = [entry for entry in self._slices.by_index("service", str(key)) if _is_managed(entry)]
         pods = [pod for pod in ownership.in_namespace(self._pods, key.namespace) if matches(service, pod)]
         changes, incomplete = self._plan(service, pods, own)
-        await self._write(service, changes)
+        await self._write(service, changes, self._triggers.of(service, pods))
         if incomplete:
             self.queue.add_rate_limited(key)  # a pod's node is not known yet
 
@@ -113,11 +116,12 @@ class EndpointSliceController(Controller):
             self.events.event(service, kind, f"TopologyAwareHints{verdict}", f"{message}, addressType: {family}")
         return hinted
 
-    async def _write(self, service: Object, changes: slices.Changes) -> None:
+    async def _write(self, service: Object, changes: slices.Changes, time: str) -> None:
+        create, update = ([stamped(entry, time) for entry in given] for given in (changes.create, changes.update))
         try:
             if not is_deleting(service):
-                await asyncio.gather(*(self.writes.create(ENDPOINTSLICES, entry) for entry in changes.create))
-            await asyncio.gather(*(self.writes.update(ENDPOINTSLICES, entry) for entry in changes.update))
+                await asyncio.gather(*(self.writes.create(ENDPOINTSLICES, entry) for entry in create))
+            await asyncio.gather(*(self.writes.update(ENDPOINTSLICES, entry) for entry in update))
             await asyncio.gather(*(self.writes.delete(ENDPOINTSLICES, entry) for entry in changes.delete))
         except StatusError as error:
             if namespace_is_terminating(error):

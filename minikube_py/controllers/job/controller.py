@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from minikube_py.api.errors import NotFound
 from minikube_py.api.meta import (
@@ -26,28 +25,12 @@ from minikube_py.controllers.conditions import compact
 from minikube_py.controllers.context import Context
 from minikube_py.controllers.controller import Controller
 from minikube_py.controllers.job import plan
+from minikube_py.controllers.job.backoff import Streak
 from minikube_py.controllers.job.tally import FINALIZER, Tally, is_tracked, status_counts, take_tally
 from minikube_py.controllers.podcontrol import PodControl, is_hopeless
 
-_FIRST_BACKOFF = timedelta(seconds=10)
-_LAST_BACKOFF = timedelta(minutes=10)
 #: A Job of another controller (KEP-4368) is left alone.
 _OWN_MANAGER = "kubernetes.io/job-controller"
-
-
-@dataclass(slots=True)
-class Streak:
-    """Failures in a row of one Job, and when the last was seen."""
-
-    failures: int = 0
-    last: datetime | None = None
-
-    def wait(self, now: datetime) -> float:
-        """Seconds until the next pod may be made, 0 or less for now."""
-        if not self.failures or self.last is None:
-            return 0.0
-        due = self.last + min(_FIRST_BACKOFF * (1 << min(self.failures - 1, 10)), _LAST_BACKOFF)
-        return (due - now).total_seconds()
 
 
 class JobController(Controller):
@@ -90,7 +73,7 @@ class JobController(Controller):
         await self._release(tally.release)
         changes = plan.plan_pods(job, tally, now, over=result is not None)
         error = await self._control.delete_many(job, changes.delete)
-        wait = streak.wait(now)
+        wait = self._wait(key, job, tally, streak)
         if changes.create and wait > 0:
             self.queue.add_after(key, wait)
         elif changes.create:
@@ -100,6 +83,16 @@ class JobController(Controller):
             self.queue.add_after(key, left)
         if error is not None and not is_hopeless(error):
             raise error
+
+    def _wait(self, key: ObjectKey, job: Object, tally: Tally, streak: Streak) -> float:
+        """Seconds before any pod may be made; where each index waits for itself, the Job comes back for the first."""
+        now = self.clock.now()
+        if (job.get("spec") or {}).get("backoffLimitPerIndex") is None:
+            return streak.wait(now)
+        waits = plan.index_waits(job, tally, now)
+        if waits:
+            self.queue.add_after(key, min(waits.values()))
+        return 0.0
 
     async def _write_status(self, job: Object, tally: Tally, result: plan.Outcome | None, now: datetime) -> Object:
         old = job.get("status") or {}

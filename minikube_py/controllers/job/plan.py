@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from minikube_py.api.meta import condition_is_true, format_time, name_of, parse_time
 from minikube_py.api.types import Object
 from minikube_py.controllers.conditions import with_new_verdict
+from minikube_py.controllers.job.backoff import IndexFailures
 from minikube_py.controllers.job.indexes import INDEX, index_of
 from minikube_py.controllers.job.policy import success_rule
 from minikube_py.controllers.job.tally import (
-    FAILURE_COUNT,
     FINALIZER,
     Tally,
     is_indexed,
@@ -24,6 +24,7 @@ from minikube_py.controllers.podcontrol import BURST, pod_from_template
 from minikube_py.controllers.podstate import deletion_order
 
 DEFAULT_BACKOFF_LIMIT = 6
+_NO_FAILURES = IndexFailures()
 _FAILURE_TARGET, _SUCCESS_MET = "FailureTarget", "SuccessCriteriaMet"
 
 
@@ -84,12 +85,21 @@ def plan_pods(job: Object, tally: Tally, now: datetime, *, over: bool) -> PodCha
     if surplus > 0:
         return PodChanges(delete=deletion_order(tally.active, now=now)[:surplus])
     if is_indexed(job):
-        return _indexed(job, tally, wanted)
+        return _indexed(job, tally, wanted, now)
     room = wanted - len(tally.active) - (tally.terminating if waits_for_end(job) else 0)
     return PodChanges(create=[new_pod(job) for _ in range(min(max(room, 0), BURST))])
 
 
-def new_pod(job: Object, index: int | None = None, failures: int = 0) -> Object:
+def index_waits(job: Object, tally: Tally, now: datetime) -> dict[int, float]:
+    """With backoffLimitPerIndex each index waits for itself: the seconds left by index."""
+    if spec_of(job).get("backoffLimitPerIndex") is None:
+        return {}
+    over = tally.completed | tally.failed_indexes
+    waits = {index: found.wait(now) for index, found in tally.index_failures.items() if index not in over}
+    return {index: left for index, left in waits.items() if left > 0}
+
+
+def new_pod(job: Object, index: int | None = None, failures: IndexFailures = _NO_FAILURES) -> Object:
     """A pod of the Job, for an index where it is indexed."""
     owner = job | {"apiVersion": "batch/v1", "kind": "Job"}
     pod = pod_from_template(owner, spec_of(job).get("template") or {})
@@ -101,7 +111,7 @@ def new_pod(job: Object, index: int | None = None, failures: int = 0) -> Object:
     meta["annotations"] = meta["annotations"] | {INDEX: str(index)}
     meta["labels"] = meta["labels"] | {INDEX: str(index)}
     if spec_of(job).get("backoffLimitPerIndex") is not None:
-        meta["annotations"][FAILURE_COUNT] = str(failures)
+        meta["annotations"] |= failures.annotations()
     spec = pod["spec"]
     spec.setdefault("hostname", f"{name_of(job)[:50]}-{index}")
     for kind in ("initContainers", "containers"):
@@ -191,8 +201,8 @@ def _wanted_active(job: Object, tally: Tally) -> int:
     return max(min(left, parallelism), 0)
 
 
-def _indexed(job: Object, tally: Tally, wanted: int) -> PodChanges:
-    """Fill free indexes from the lowest; a second pod of an index is one too many."""
+def _indexed(job: Object, tally: Tally, wanted: int, now: datetime) -> PodChanges:
+    """Fill free indexes that need not wait, from the lowest; a second pod of an index is one too many."""
     held: set[int] = set()
     doubled: list[Object] = []
     for pod in tally.active:
@@ -201,13 +211,13 @@ def _indexed(job: Object, tally: Tally, wanted: int) -> PodChanges:
             doubled.append(pod)
         else:
             held.add(index)
-    taken = held | tally.completed | tally.failed_indexes
+    taken = held | tally.completed | tally.failed_indexes | index_waits(job, tally, now).keys()
     completions = int(spec_of(job).get("completions") or 0)
     free = (index for index in range(completions) if index not in taken)
     room = wanted - len(held) - (tally.terminating if waits_for_end(job) else 0)
     chosen = [index for index, _ in zip(free, range(min(max(room, 0), BURST)), strict=False)]
     return PodChanges(
-        create=[new_pod(job, index, tally.index_failures.get(index, 0)) for index in chosen], delete=doubled
+        create=[new_pod(job, index, tally.index_failures.get(index, _NO_FAILURES)) for index in chosen], delete=doubled
     )
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from minikube_py.api.meta import is_deleting, metadata, uid_of
 from minikube_py.api.types import Object
+from minikube_py.controllers.job.backoff import IndexFailures, failures_before, failures_with
 from minikube_py.controllers.job.indexes import format_indexes, index_of, parse_indexes
 from minikube_py.controllers.job.policy import FAIL_INDEX, FAIL_JOB, IGNORE, Verdict, judge_failure
 from minikube_py.controllers.podstate import has_ended, is_active, is_ready, phase_of
 
 FINALIZER = "batch.kubernetes.io/job-tracking"
-FAILURE_COUNT = "batch.kubernetes.io/job-index-failure-count"
 
 
 def is_indexed(job: Object) -> bool:
@@ -53,7 +53,7 @@ class Tally:
     newly_succeeded: list[Object] = field(default_factory=list)
     fail_job: Verdict | None = None
     #: How often each index has failed, as far as its pods still tell.
-    index_failures: dict[int, int] = field(default_factory=dict)
+    index_failures: dict[int, IndexFailures] = field(default_factory=dict)
 
     @property
     def ready(self) -> int:
@@ -96,8 +96,9 @@ def take_tally(job: Object, pods: Sequence[Object]) -> Tally:
     for pod in pods:
         _count_ended(job, pod, tally)
         index = index_of(pod)
-        if index is not None and phase_of(pod) == "Failed" and judge_failure(job, pod).action != IGNORE:
-            tally.index_failures[index] = max(tally.index_failures.get(index, 0), index_failures(pod) + 1)
+        if index is not None and phase_of(pod) == "Failed":
+            found = failures_with(pod, ignored=judge_failure(job, pod).action == IGNORE)
+            tally.index_failures[index] = max(tally.index_failures.get(index, found), found, key=lambda one: one.all)
     if is_indexed(job):
         tally.succeeded = len(tally.completed)
         tally.uncounted_succeeded = []
@@ -124,12 +125,6 @@ def status_counts(job: Object, tally: Tally) -> Object:
         if (job.get("spec") or {}).get("backoffLimitPerIndex") is not None:
             counts["failedIndexes"] = format_indexes(tally.failed_indexes)
     return counts
-
-
-def index_failures(pod: Object) -> int:
-    """How often the pod's index had failed before it was made."""
-    text = (metadata(pod).get("annotations") or {}).get(FAILURE_COUNT, "0")
-    return int(text) if text.isdigit() else 0
 
 
 def _split(uids: Iterable[str], tracked: set[str]) -> tuple[list[str], int]:
@@ -168,7 +163,7 @@ def _fail_index(job: Object, pod: Object, tally: Tally, *, at_once: bool) -> Non
     limit, index = (job.get("spec") or {}).get("backoffLimitPerIndex"), index_of(pod)
     if limit is None or index is None:
         return
-    if at_once or index_failures(pod) >= int(limit):
+    if at_once or failures_before(pod).counted >= int(limit):
         tally.failed_indexes.add(index)
 
 
