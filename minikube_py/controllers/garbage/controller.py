@@ -26,6 +26,7 @@ from minikube_py.controllers.garbage.graph import (
     Node,
     Reference,
     blocking,
+    closes_circle,
     is_questionable,
     propagation_for,
     standing,
@@ -113,8 +114,17 @@ class GarbageCollector(Controller):
         state = standing(current, self._graph, lambda reference: reference in missing)
         if state.solid:
             await self._drop_references(live, node.resource, [*state.dangling, *state.waiting])
-        elif state.dangling or state.waiting:
+            return
+        if state.waiting and closes_circle(current, self._graph):
+            live = await self._unblock_owners(live, current)
+        if live is not None and (state.dangling or state.waiting):
             await self._delete(live, current, propagation_for(current, state, self._graph))
+
+    async def _unblock_owners(self, live: Object, node: Node) -> Object | None:
+        """No owner waits for the object any more: in a circle of owners each would wait for the next for ever."""
+        owners = [ref | {"blockOwnerDeletion": False} if ref.get("blockOwnerDeletion") else ref for ref in node.owners]
+        await self._set_owners(live, node.resource, owners)
+        return await self._live(node)
 
     async def _live(self, node: Node) -> Object | None:
         """The object as it is now; None where it is gone, or another one has its name."""

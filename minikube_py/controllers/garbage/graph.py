@@ -147,6 +147,11 @@ def blocking(owner: Node, graph: Graph) -> list[Node]:
     ]
 
 
+def closes_circle(node: Node, graph: Graph) -> bool:
+    """Whether an object that its owner waits for has dependents that wait for theirs (upstream's guess at a circle)."""
+    return any(dependent.waits_for_dependents for dependent in graph.dependents(node.uid))
+
+
 def propagation_for(node: Node, state: Standing, graph: Graph) -> str:
     """How to delete an object whose owners are gone: as its own finalizers say, else in the background; in the
     foreground where its owner waits and it has dependents itself."""

@@ -194,3 +194,20 @@ async def test_pods_that_fit_nowhere_say_why_and_go_when_they_can(cluster: Clust
         return (await cluster.client.get(PODS, "big", "default"))["spec"].get("nodeName") == "node-4"
 
     await cluster.until(placed)
+
+
+async def test_a_circle_of_owners_goes_in_the_foreground_too(cluster: Cluster) -> None:
+    uids = {}
+    for name in ("one", "two", "three"):
+        created = await cluster.client.create(CONFIGMAPS, configmap(name))
+        uids[name] = created["metadata"]["uid"]
+    for name, owner in (("one", "three"), ("two", "one"), ("three", "two")):
+        reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": uids[owner]}
+        owners = [reference | {"blockOwnerDeletion": True}]
+        await cluster.client.patch(CONFIGMAPS, name, {"metadata": {"ownerReferences": owners}}, "default")
+    await cluster.client.delete(CONFIGMAPS, "one", "default", propagation="Foreground")
+
+    async def gone() -> bool:
+        return not {name_of(entry) for entry in await cluster.items(CONFIGMAPS)} & uids.keys()
+
+    await cluster.until(gone, seconds=60.0)
