@@ -29,6 +29,7 @@ def status(name: str) -> None:
     rootless = "rootless" if answer["rootless"] else "as root"
     up_for = int(time.time() - answer["started"])
     click.echo(f'Cluster "{name}": up for {up_for} s at {answer["server"]} ({answer["runtime"]} runtime, {rootless})')
+    click.echo(f"  outside the cluster: {answer['outside']}")
     parts_well = _show_parts(answer["parts"])
     nodes_well = _show_nodes(name)
     if not (parts_well and nodes_well):

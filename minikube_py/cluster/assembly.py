@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from minikube_py.cluster import kubeconfig
+from minikube_py.cluster import egress, kubeconfig
 from minikube_py.cluster.children import Part
+from minikube_py.cluster.egress import Egress, open_way
 from minikube_py.cluster.files import write_private
-from minikube_py.cluster.hostlink import connect_host, route_services
+from minikube_py.cluster.hostlink import HostLink, connect_host, route_services
 from minikube_py.cluster.leftovers import remove_leftovers
 from minikube_py.cluster.network import Cable, ClusterNetwork, build_network, listen_in
 from minikube_py.cluster.plan import (
@@ -57,6 +58,7 @@ class Assembly:
         self._host_listener = api_listener
         self._fabric_listener: socket.socket | None = None
         self._network: ClusterNetwork | None = None
+        self.egress = Egress()
 
     @property
     def network(self) -> ClusterNetwork:
@@ -84,9 +86,18 @@ class Assembly:
         self._fabric_listener = listen_in(self._network.fabric, self.plan.fabric_ip, FABRIC_API_PORT)
 
     def connect_host(self) -> None:
+        """The host's way in, and the pods' way out."""
+        link = self._lay_cable()
+        try:
+            self.egress = open_way(self.network, self.plan, link)
+        except OSError as error:
+            self.egress = Egress(why=str(error))
+            _log.warning("pods do not reach the outside: %s", error)
+
+    def _lay_cable(self) -> HostLink | None:
         """As root: ClusterIPs, load balancers and pods answer from the host. A host that cannot is none the worse."""
         if self.privileges.rootless:
-            return
+            return None
         self.route_services([node.name for node in self.plan.nodes])
         try:
             link = connect_host(
@@ -94,9 +105,10 @@ class Assembly:
             )
         except OSError as error:
             _log.warning("the host is not connected to the cluster's network: %s", error)
-            return
+            return None
         if link.hidden:
             _log.warning("the host has routes of its own into %s", ", ".join(link.hidden))
+        return link
 
     def route_services(self, nodes: Sequence[str]) -> None:
         """The first of ``nodes`` answers for ClusterIPs that are asked from the host."""
@@ -120,6 +132,7 @@ class Assembly:
         self._write("controlplane", controlplane_config(self.plan))
         for node in self.plan.nodes:
             self._write(f"agent-{node.name}", agent_config(self.plan, node))
+        self._write("outside", egress.WayOut(fabric=self.network.fabric))
         chosen = self.plan.config.model_copy(update={"runtime": self.plan.runtimes.usual})
         write_private(self.plan.paths.cluster_file, chosen.model_dump_json(indent=1).encode())
 
@@ -138,7 +151,15 @@ class Assembly:
             self._part("apiserver", "apiserver.app:main", network.fabric, keep=listeners),
             self._part("controlplane", "minikube_py.cluster.controlplane:main", network.fabric),
             *(self._agent(node) for node in self.plan.nodes),
+            *self._way_out(),
         ]
+
+    def _way_out(self) -> list[Part]:
+        """The program that carries pods' packets out of the cluster, where one does."""
+        if self.egress.way != egress.PROGRAM:
+            return []
+        fabric = self.network.fabric
+        return [self._part("outside", "minikube_py.cluster.egress:main", None, keep=(fabric,))]
 
     def readiness(self, progress: int) -> Part:
         """The part that watches the nodes become Ready, tells ``progress`` and ends."""
@@ -172,7 +193,7 @@ class Assembly:
         part = self._part(f"agent-{node.name}", "agent.app:main", self.network.nodes[node.name])
         return replace(part, modules=(*_AGENT_MODULES, *_RUNTIME_MODULES[node.runtime]))
 
-    def _part(self, name: str, entry: str, netns: int, keep: tuple[int, ...] = ()) -> Part:
+    def _part(self, name: str, entry: str, netns: int | None, keep: tuple[int, ...] = ()) -> Part:
         config = self.plan.paths.configs / f"{name}.json"
         return Part(name, entry, config, self._log_of(name), netns=netns, keep=keep)
 
@@ -189,6 +210,7 @@ class Assembly:
         self._host_listener.close()
         if self._fabric_listener is not None:
             self._fabric_listener.close()
+        self.egress.close()
         if self._network is not None:
             self._network.close()
         if remove:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from minikube_py.cluster.network import ClusterNetwork, gateway_cidr, gateway_for, host_cidr
 from minikube_py.linux.netlink import Netlink
 
-_FABRIC_DEVICE = "host"
+FABRIC_DEVICE = "host"
 _LONGEST_DEVICE_NAME = 15
 
 
@@ -34,12 +34,12 @@ def connect_host(network: ClusterNetwork, *, cluster: str, host_ips: Sequence[st
         ipv6 = any(":" in ip for ip in host_ips)
         taken = [route.dst for six in (False, ipv6) for route in host.routes(ipv6=six) if route.dst]
         reachable = [cidr for cidr in ranges if not overlapping(cidr, taken)]
-        host.link_add_veth(device, _FABRIC_DEVICE, network.fabric)
-        fabric.link_up(_FABRIC_DEVICE)
+        host.link_add_veth(device, FABRIC_DEVICE, network.fabric)
+        fabric.link_up(FABRIC_DEVICE)
         for ip in host_ips:
             host.addr_add(device, host_cidr(ip))
-            fabric.addr_add(_FABRIC_DEVICE, gateway_cidr(ip))
-            fabric.route_add(host_cidr(ip), dev=_FABRIC_DEVICE)
+            fabric.addr_add(FABRIC_DEVICE, gateway_cidr(ip))
+            fabric.route_add(host_cidr(ip), dev=FABRIC_DEVICE)
         for cidr in reachable:
             own = next(ip for ip in host_ips if (":" in ip) == (":" in cidr))
             host.route_add(cidr, dev=device, via=gateway_for(own), onlink=True, src=own)

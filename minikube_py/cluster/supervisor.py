@@ -182,6 +182,7 @@ class Supervisor:
             "server": self._assembly.server_url,
             "runtime": self._plan.runtimes.usual,
             "rootless": self._assembly.privileges.rootless,
+            "outside": str(self._assembly.egress),
             "parts": [
                 {
                     "name": name,

@@ -49,12 +49,16 @@ def eventually(check: Callable[[], T], *, within: float = 20.0, what: str = "") 
 
 
 class MinikCluster:
-    """One cluster under one directory. ``user`` runs every command as that ordinary user."""
+    """One cluster under one directory.
 
-    def __init__(self, home: Path, *, name: str = "minik", user: str | None = None) -> None:
+    ``user`` runs every command as that ordinary user; ``netns``, the path of a network namespace, inside it.
+    """
+
+    def __init__(self, home: Path, *, name: str = "minik", user: str | None = None, netns: str | None = None) -> None:
         self.home = home
         self.name = name
         self.user = user
+        self.netns = netns
         self.kubeconfig = home / "kubeconfig"
 
     # -- running things -------------------------------------------------------------------------------------
@@ -70,6 +74,8 @@ class MinikCluster:
         command = list(argv)
         if self.user is not None:
             command = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups", "--", *command]
+        if self.netns is not None:
+            command = ["nsenter", f"--net={self.netns}", "--", *command]
         done = subprocess.run(
             command, env=self.environment, input=stdin, capture_output=True, text=True, timeout=timeout, cwd=self.home
         )

@@ -13,7 +13,8 @@ from minikube_py.linux.rtmessages import attribute, text
 
 REGISTER: Final = 8
 _VERDICT_REGISTER: Final = 0
-_META_MARK, _META_L4PROTO = 3, 16
+_META_MARK, _META_OIFNAME, _META_L4PROTO = 3, 7, 16
+_DEVICE_NAME_LENGTH = 16
 _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 _EQUAL, _NOT_EQUAL = 0, 1
 _SNAT, _DNAT = 0, 1
@@ -41,6 +42,16 @@ def load_mark(register: int) -> bytes:
 def set_mark(register: int) -> bytes:
     """meta mark set"""
     return _expression("meta", be32(2, _META_MARK), be32(3, register))
+
+
+def load_out_device(register: int) -> bytes:
+    """meta oifname: four registers"""
+    return _expression("meta", be32(2, _META_OIFNAME), be32(1, register))
+
+
+def device_name(name: str) -> bytes:
+    """A device's name as ``load_out_device`` gives it."""
+    return name.encode().ljust(_DEVICE_NAME_LENGTH, b"\0")
 
 
 def load_network(register: int, offset: int, length: int) -> bytes:

@@ -40,6 +40,7 @@ TYPE_IPV4, TYPE_IPV6, TYPE_PROTOCOL, TYPE_PORT, TYPE_MARK = 7, 8, 12, 13, 19
 DROP, ACCEPT, JUMP, GOTO = 0, 1, -3 & 0xFFFFFFFF, -4 & 0xFFFFFFFF
 
 _NESTED: Final = 0x8000
+_TABLE_OWNER: Final = 0x2
 _FAMILY = struct.Struct("!BBH")
 
 
@@ -76,9 +77,9 @@ def concatenated(*types: int) -> int:
     return number
 
 
-def table_body(name: str) -> tuple[bytes, ...]:
-    """NEW_TABLE or DELETE_TABLE."""
-    return (text(1, name),)
+def table_body(name: str, *, owned: bool = False) -> tuple[bytes, ...]:
+    """NEW_TABLE or DELETE_TABLE. An ``owned`` one goes with the socket that made it, and is changed by it alone."""
+    return (text(1, name), be32(2, _TABLE_OWNER)) if owned else (text(1, name),)
 
 
 def chain_body(table: str, name: str, hook: tuple[str, int, int] | None = None) -> tuple[bytes, ...]:
