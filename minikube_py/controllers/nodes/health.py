@@ -100,6 +100,11 @@ def _wanted(node: Object, *, evict: bool) -> list[tuple[str, str]]:
     return found
 
 
+def being_emptied(node: Object) -> bool:
+    """Whether the node has one of our NoExecute taints already."""
+    return any(_has(node, key, NO_EXECUTE) for key in (NOT_READY, UNREACHABLE))
+
+
 def _has(node: Object, key: str, effect: str) -> bool:
     return any(_name(taint) == (key, effect) for taint in (node.get("spec") or {}).get("taints") or ())
 

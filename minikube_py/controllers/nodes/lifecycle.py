@@ -17,7 +17,14 @@ from minikube_py.client.rest import PatchKind
 from minikube_py.controllers import ownership
 from minikube_py.controllers.context import Context
 from minikube_py.controllers.controller import Controller
-from minikube_py.controllers.nodes.health import planned_taints, pod_unready_conditions, ready_status, silent_conditions
+from minikube_py.controllers.nodes.health import (
+    being_emptied,
+    planned_taints,
+    pod_unready_conditions,
+    ready_status,
+    silent_conditions,
+)
+from minikube_py.controllers.nodes.zones import ZonePace
 
 _LEASES = "kube-node-lease"
 #: A node that has never said anything gets this long to start.
@@ -33,6 +40,7 @@ class NodeLifecycleController(Controller):
     def __init__(self, context: Context, *, grace_seconds: float) -> None:
         super().__init__(context)
         self._grace = grace_seconds
+        self._pace = ZonePace()
         self._heard: dict[str, float] = {}
         self._nodes = self.writes.follow(NODES)
         self._pods = self.writes.follow(PODS)
@@ -53,7 +61,7 @@ class NodeLifecycleController(Controller):
             node = await self._declare_silent(node)
         else:
             self.queue.add_after(key, allowed - silence + 0.01)
-        await self._set_taints(node)
+        await self._set_taints(key, node)
         if ready_status(node) == "Unknown" or ready_status(node) == "False":
             await self._mark_pods(key.name)
 
@@ -69,8 +77,8 @@ class NodeLifecycleController(Controller):
             self.events.event(node, "Normal", "NodeNotReady", message)
         return node
 
-    async def _set_taints(self, node: Object) -> None:
-        taints = planned_taints(node, self.clock.now(), evict=self._somebody_is_ready(node))
+    async def _set_taints(self, key: ObjectKey, node: Object) -> None:
+        taints = planned_taints(node, self.clock.now(), evict=self._may_empty(key, node))
         if taints != ((node.get("spec") or {}).get("taints") or []):
             patch = {
                 "metadata": {"resourceVersion": metadata(node)["resourceVersion"]},
@@ -78,11 +86,15 @@ class NodeLifecycleController(Controller):
             }
             await self.writes.patch(NODES, node, patch, kind=PatchKind.MERGE)
 
-    def _somebody_is_ready(self, node: Object) -> bool:
-        """When every node is silent it is more likely our own fault: nobody is evicted. A single node's pods have
-        nowhere else to go either."""
-        others = (other for other in self._nodes.list() if name_of(other) != name_of(node))
-        return any(ready_status(other) == "True" for other in others)
+    def _may_empty(self, key: ObjectKey, node: Object) -> bool:
+        """Whether pods that do not tolerate it have to leave the node; comes back for it where it has to wait."""
+        if ready_status(node) == "True" or being_emptied(node):
+            return True
+        others = [other for other in self._nodes.list() if name_of(other) != name_of(node)]
+        wait = self._pace.wait(node, [node, *others], self.clock.monotonic())
+        if wait:
+            self.queue.add_after(key, wait)
+        return wait == 0
 
     async def _mark_pods(self, node: str) -> None:
         pods = ownership.on_node(self._pods, node)
@@ -129,6 +141,8 @@ class NodeLifecycleController(Controller):
         self._heard[name] = self.clock.monotonic()
 
     def _add_if_changed(self, old: Object, new: Object) -> None:
+        if ready_status(old) != ready_status(new):  # with it, what its zone may do
+            self._add(node for node in self._nodes.list() if ready_status(node) != "True")
         before, after = old.get("spec") or {}, new.get("spec") or {}
         if _statuses(old) != _statuses(new) or any(
             before.get(name) != after.get(name) for name in ("taints", "unschedulable")
