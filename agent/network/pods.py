@@ -67,6 +67,9 @@ class RoutedPodNetwork:
     def __init__(self, *, node: NodeNetwork, state_dir: Path) -> None:
         self._node = node
         self._state_dir = state_dir
+        #: One at a time. The turn is waited for without a thread, which others may need; the lock still holds
+        #: where work goes on for which nobody waits any more.
+        self._turn = asyncio.Lock()
         self._lock = threading.Lock()
         self._netlink: Netlink | None = None
         self._leases = Leases(state_dir / "network", node.pod_cidrs)
@@ -83,11 +86,13 @@ class RoutedPodNetwork:
             netlink.close()
 
     async def attach(self, netns_path: str, pod_uid: str) -> PodAddresses:
-        lease = await _uninterrupted(self._attach, netns_path, pod_uid)
+        async with self._turn:
+            lease = await _uninterrupted(self._attach, netns_path, pod_uid)
         return PodAddresses(lease.ips)
 
     async def detach(self, pod_uid: str) -> None:
-        await _uninterrupted(self._detach, pod_uid)
+        async with self._turn:
+            await _uninterrupted(self._detach, pod_uid)
 
     async def adopt(self, pod_uids: Iterable[str]) -> None:
         known = set(pod_uids)

@@ -12,7 +12,7 @@ import yaml
 
 from benchmarks.chaos.target import NAMESPACE
 from minikube_py.api.errors import StatusError
-from minikube_py.api.meta import name_of
+from minikube_py.api.meta import is_deleting, name_of
 from minikube_py.api.resources import (
     CONFIGMAPS,
     DAEMONSETS,
@@ -40,18 +40,20 @@ async def set_up(client: Client) -> None:
     await restore(client)
 
 
-async def restore(client: Client) -> None:
-    """All workloads as they are written; the churn may have deleted some."""
-    table = ResourceTable()
+async def restore(client: Client) -> bool:
+    """All workloads as they are written; the churn may have deleted some. False where one is still on its way out."""
+    table, stays = ResourceTable(), True
     for obj in yaml.safe_load_all(WORKLOADS.read_text()):
         resource = table.for_object(obj)
         metadata = obj["metadata"] | {"namespace": NAMESPACE}
-        await client.patch(
+        found = await client.patch(
             resource, name_of(obj), obj | {"metadata": metadata}, NAMESPACE,
             kind=PatchKind.APPLY, field_manager="chaos", force=True,
         )  # fmt: skip
+        stays = stays and not is_deleting(found)
     for node in (await client.list(NODES)).items:
         await client.patch(NODES, name_of(node), {"spec": {"unschedulable": None}})
+    return stays
 
 
 async def scale(client: Client, dice: random.Random) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -90,7 +90,8 @@ class Chaos:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:  # the API server may have been the last to be killed
                 with suppress(StatusError, ConnectionFailed):
-                    return await churn.restore(client)
+                    if await churn.restore(client):
+                        return
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def _faults(self, ending: float) -> None:
@@ -111,7 +112,7 @@ class Chaos:
         self.report.done.append(line)
         self._tell(line)
 
-    async def _until_true(self, look, patience: float) -> None:  # type: ignore[no-untyped-def]
+    async def _until_true(self, look: Callable[[], Awaitable[list[str]]], patience: float) -> None:
         """Looks until nothing is wrong any more; what is wrong when patience ends goes into the report."""
         deadline = time.monotonic() + patience
         while True:

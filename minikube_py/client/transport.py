@@ -34,6 +34,9 @@ CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 60.0
 #: How often an answer that says "come back later" is followed, as client-go's REST client does.
 _MOST_RETRIES = 10
+#: Requests of one pool that wait for an answer at once. HTTP/1.1 takes a connection for each: a burst of hundreds
+#: would pay as many TLS handshakes, on both ends, and get its answers no sooner.
+MOST_AT_ONCE = 16
 _COME_BACK_LATER = frozenset({429, 503})
 _WITHOUT_STATUS: dict[int, type[StatusError]] = {
     cls.code: cls
@@ -54,6 +57,8 @@ class Connections:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        #: Held until the head of an answer has come: streams go on without it.
+        self.gate = asyncio.Semaphore(MOST_AT_ONCE)
 
     def session(self) -> aiohttp.ClientSession:
         """The pool, opened when it is first needed."""
@@ -177,7 +182,7 @@ class Transport:
         url = URL(f"{self.server}{path}{_query_text(query)}", encoded=True)
         try:
             headers = self._headers(content_type if body is not None else "", token)
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(REQUEST_SECONDS), self._connections.gate:
                 return await self._connections.session().request(
                     method, url, headers=headers, data=body, timeout=timeout, ssl=self._tls
                 )

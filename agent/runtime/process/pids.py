@@ -4,11 +4,12 @@ from __future__ import annotations
 
 
 class HostPids:
-    """Our numbers of the machine's children, by container id. Found once per container, through /proc."""
+    """Our numbers of the machine's children, by container id. Found through /proc, where each child is read once."""
 
     def __init__(self) -> None:
         self.machine_pid = 0
         self._known: dict[str, int] = {}
+        self._children: dict[int, int] = {}
 
     def of(self, container_id: str, inner: int) -> int | None:
         """Our number of the child that the machine knows as ``inner``; None where it has just ended."""
@@ -20,18 +21,24 @@ class HostPids:
         return self._known[container_id]
 
     def forget(self, container_id: str) -> None:
-        self._known.pop(container_id, None)
+        self._children.pop(self._known.pop(container_id, 0), None)
 
     def clear(self) -> None:
         self._known.clear()
+        self._children.clear()
 
     def _find(self, inner: int) -> int | None:
-        for child in _text(f"/proc/{self.machine_pid}/task/{self.machine_pid}/children").split():
-            numbers = _own_numbers(int(child))
-            depth = len(_own_numbers(self.machine_pid)) - 1
-            if len(numbers) > depth and numbers[depth] == inner:
-                return int(child)
-        return None
+        """Children that have ended give their numbers back: only those that are there now count."""
+        there = [int(pid) for pid in _text(f"/proc/{self.machine_pid}/task/{self.machine_pid}/children").split()]
+        known, self._children = self._children, {}
+        depth = 0
+        for child in there:
+            if child not in known:
+                depth = depth or len(_own_numbers(self.machine_pid)) - 1
+                numbers = _own_numbers(child)
+                known[child] = numbers[depth] if len(numbers) > depth else 0
+            self._children[child] = known[child]
+        return next((child for child, number in self._children.items() if number == inner), None)
 
 
 def _own_numbers(pid: int) -> list[int]:

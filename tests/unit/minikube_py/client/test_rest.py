@@ -16,6 +16,7 @@ from minikube_py.api.resources import CONFIGMAPS, NODES, PODS
 from minikube_py.client.access import Access, TokenFile
 from minikube_py.client.errors import ConnectionFailed
 from minikube_py.client.rest import Client, PatchKind
+from minikube_py.client.transport import MOST_AT_ONCE
 from tests.support.fakeapi import FakeAPI
 
 
@@ -166,6 +167,21 @@ async def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path) -> Non
     renewed.write_text("second")
     renewed.rename(path)
     assert source() == "second"
+
+
+async def test_a_burst_shares_a_few_connections(api: FakeAPI, client: Client) -> None:
+    api.put(CONFIGMAPS, {"metadata": {"name": "a", "namespace": "default"}})
+    api.faults = ["hang"] * MOST_AT_ONCE
+    waiting = [asyncio.ensure_future(client.get(CONFIGMAPS, "a", "default")) for _ in range(MOST_AT_ONCE + 1)]
+    async with asyncio.timeout(60):
+        while len(api.requests) < MOST_AT_ONCE:  # noqa: ASYNC110 - the server says nothing itself
+            await asyncio.sleep(0.01)
+        assert not any(task.done() for task in waiting)
+        waiting[0].cancel()
+        assert (await waiting[-1])["metadata"]["name"] == "a"
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_names_are_quoted_in_paths(api: FakeAPI, client: Client) -> None:
