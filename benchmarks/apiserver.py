@@ -94,9 +94,16 @@ class Wire(asyncio.Protocol):
         return bytes(self.buffer)
 
 
-def request(method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
+def request(
+    method: str,
+    path: str,
+    body: bytes = b"",
+    content_type: str = "application/json",
+    *,
+    accept: str = "application/json",
+) -> bytes:
     """A raw HTTP/1.1 request."""
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: bench/1\r\nAccept: application/json\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: bench/1\r\nAccept: {accept}\r\n"
     if body:
         head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
@@ -271,6 +278,8 @@ async def measure(bench: Bench, bare_cpu: float, args: argparse.Namespace) -> No
     by_label = request("GET", f"{PODS}?labelSelector=app%3Dapp-7")
     line("LIST 100 by label", *(await bench.rate(lambda: by_label))[:2])
     line(f"LIST {args.pods}", *(await bench.rate(lambda: request("GET", PODS), connections=2))[:2])
+    messages = request("GET", PODS, accept="application/vnd.kubernetes.protobuf")
+    line(f"LIST {args.pods} in protobuf", *(await bench.rate(lambda: messages, connections=2))[:2])
     numbers = iter(range(10_000_000, 20_000_000))
     line("POST pod", *(await bench.rate(lambda: request("POST", PODS, pod(next(numbers), app="new"))))[:2])
     patches = iter(range(10_000_000))
