@@ -83,7 +83,7 @@ def _configuration(folder: Path, kubeconfig: Path, node: str) -> Path:
         "mode": "nftables",
         "clientConnection": {"kubeconfig": str(kubeconfig)},
         "hostnameOverride": node,
-        "clusterCIDR": "10.244.0.0/16",
+        "detectLocalMode": "NodeCIDR",
         "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
         "nftables": {"minSyncPeriod": "50ms"},
     }

@@ -20,7 +20,7 @@ OUTSIDE = "203.0.113.0/24"
 ZONE, OTHER_ZONE = "zone-1", "zone-2"
 #: Where each address can be asked from: other nodes have no proxy in the lab.
 _INSIDE = ("a", NODE)
-_ANYWHERE = ("a", NODE, "node-2", "world")
+_ANYWHERE = ("a", "c", NODE, "node-2", "world")
 
 
 class Ask(NamedTuple):

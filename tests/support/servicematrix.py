@@ -186,8 +186,8 @@ def _comes_back_otherwise(source: str, entry: str, answers: str) -> bool:
 
 
 def _reach(address: Address, source: str, entry: str) -> Reach:
-    if source in _PODS:
-        return address.pods
+    if source in _PODS:  # a pod of another node comes from outside (upstream's e2e for Services)
+        return address.pods if PODS[source][0] == entry else address.outside
     return address.node if source == entry else address.outside
 
 

@@ -96,7 +96,7 @@ class Family:
         if chain.kind == "e":
             pods, own = chain.needs
             return [
-                (*self._from(PODS), ex.decide(nf.GOTO, pods.name)),
+                (*self._from(LOCAL_PODS), ex.decide(nf.GOTO, pods.name)),
                 (*self._from(OWN), ex.decide(nf.GOTO, own.name)),
                 self._dispatch(LOCALS, LOCAL_CHAINS),
             ]

@@ -56,8 +56,13 @@ class Clients:
         """What ``route`` has for a client."""
         if route.inside is route.outside:
             return route.inside
-        outside = self.origin_of(ip) is Origin.OUTSIDE and ip != route.frontend.ip  # the node reaching its own address
-        return route.outside if outside else route.inside
+        return route.inside if ip == route.frontend.ip or self._is_inside(ip) else route.outside
+
+    def _is_inside(self, ip: str) -> bool:
+        """The node itself and its own pods; a pod that comes from another node comes from outside, as kube-proxy has it
+        where it knows its node's pods (``detectLocalMode: NodeCIDR``)."""
+        origin = self.origin_of(ip)
+        return origin is Origin.NODE or (origin is Origin.POD and self._is_local_pod(ip))
 
     def keeps_source(self, route: Route, client_ip: str, endpoint_ip: str) -> bool:
         """Whether the endpoint is to see the client's own address.

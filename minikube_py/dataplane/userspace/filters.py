@@ -35,7 +35,7 @@ def allowed_networks(route: Route, clients: Clients) -> tuple[str, ...] | None:
     if route.inside.verdict is Verdict.DROP:
         return ()
     if route.outside.verdict is Verdict.DROP:
-        allowed = clients.pod_cidrs + clients.node_addresses
+        allowed = clients.local_pod_cidrs + clients.node_addresses
     if route.source_ranges:
         allowed = route.source_ranges if allowed is None else _intersect(allowed, route.source_ranges)
     return allowed

@@ -165,9 +165,7 @@ def _chosen(source: Source, nodes: Sequence[Object], at: str) -> Object:
 
 
 def _inside(source: Source, node: Object) -> bool:
-    """Pods come with their own address, which every node knows; a node is at home with itself only."""
-    if source.origin is Origin.POD and not source.in_node_network:
-        return True
+    """A node is at home with itself and its own pods; what comes from another node comes from outside."""
     return source.origin is not Origin.OUTSIDE and source.node == name_of(node)
 
 

@@ -94,9 +94,10 @@ def ours_on(make: Callable[[Clients], DataPlane]) -> Callable[[Lab, Path], objec
     async def serve(lab: Lab, _folder: Path) -> AsyncIterator[None]:
         table = RoutingTable(Node(NODE, (NODE_IP, "127.0.0.1"), zone=ZONE))
         own = (NODE_IP, "127.0.0.0/8", GATEWAY, "10.96.0.0/16")
+        clients = Clients(pod_cidrs=["10.244.0.0/16"], node_addresses=own, local_pod_cidrs=[NODES[NODE][1]])
         loop = LoopThread(lab.places[NODE])
         try:
-            plane = loop.run(lambda: make(Clients(pod_cidrs=["10.244.0.0/16"], node_addresses=own)))
+            plane = loop.run(lambda: make(clients))
             loop.run(plane.start)
             for obj in objects():
                 change = table.service_changed if obj["kind"] == "Service" else table.slice_changed
@@ -132,6 +133,7 @@ def ask_until(lab: Lab, cell: Ask, expected: set[str] | None) -> list[str]:
     seconds = _SILENCE_SECONDS if expected == {"timeout"} else _PATIENCE_SECONDS
     for _ in range(_ASKS):
         who, whom = lab.ask(cell.origin, cell.ip, cell.port, protocol=cell.protocol, timeout=seconds)
+        who = "timeout" if who == "unreachable" else who  # a packet that nobody takes circles between node and fabric
         seen.add(f"{who} sees {whom}" if whom else who)
         if seen == expected or not whom:
             break

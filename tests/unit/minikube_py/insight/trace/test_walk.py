@@ -171,7 +171,7 @@ def _meet(source: Source, way: Way | None = None, at: str = "", planted: Planted
     [
         (POD, None, "", "", "ClusterIP", ("n1",), True),
         (POD, Way.NODE_PORT, "", "192.168.230.11", "NodePort", ("n1",), True),
-        (POD, Way.NODE_PORT, "n2", "192.168.230.12", "NodePort", ("n2",), True),
+        (POD, Way.NODE_PORT, "n2", "192.168.230.12", "NodePort", ("n2",), False),
         (SHARED, Way.NODE_PORT, "n1", "192.168.230.11", "NodePort", ("n1",), True),
         (SHARED, Way.NODE_PORT, "n2", "192.168.230.12", "NodePort", ("n2",), False),
         (NODE, Way.NODE_PORT, "n2", "192.168.230.12", "NodePort", ("n2",), False),
