@@ -22,8 +22,10 @@ from agent.pods.manager import PodManager, PodManagerDeps
 from agent.pods.services import NodeSettings
 from agent.runtime.protocol import RuntimeFault
 from agent.server.server import AgentServer, ServerDeps
+from minikube_py.aio.aheadclock import AheadClock
 from minikube_py.aio.clock import Clock, SystemClock
 from minikube_py.aio.tasks import TaskSet
+from minikube_py.client import clusterclock
 from minikube_py.client.events import EventRecorder
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
@@ -38,6 +40,7 @@ class Agent:
     def __init__(self, config: AgentConfig, *, clock: Clock | None = None) -> None:
         self.config = config
         self._clock = clock or SystemClock()
+        self._lesson_clock = AheadClock(self._clock)
         self._machine = read_machine(config.state_dir)
         self._started: list[Part] = []
 
@@ -92,7 +95,8 @@ class Agent:
                 node_object=lambda: self.node.node,
             )
         )
-        self.proxy = make_proxy(config, client, informers, host_sockets, clock)
+        self.proxy = make_proxy(config, client, informers, host_sockets, self._lesson_clock)
+        clusterclock.follow(self._lesson_clock, informers)
         self.dns = make_dns(config, informers, host_sockets, clock)
         self.server = AgentServer(self._server_deps())
         inner: list[Part] = [_Base(client, tasks, recorder), self.runtime]
@@ -115,6 +119,7 @@ class Agent:
 
     def _server_deps(self) -> ServerDeps:
         tables = {"proxy": self.proxy.table if self.proxy else None, "dns": self.dns.debug if self.dns else None}
+        tables["clock"] = self._time
         return ServerDeps(
             config=self.config,
             clock=self._clock,
@@ -124,6 +129,10 @@ class Agent:
             debug={name: table for name, table in tables.items() if table is not None},
             faults=self.proxy.faults if self.proxy else None,
         )
+
+    def _time(self) -> dict[str, object]:
+        mode = self.proxy.mode if self.proxy else "none"
+        return {"aheadSeconds": self._lesson_clock.ahead, "mode": mode}
 
     async def _images(self) -> list[NodeImage]:
         try:

@@ -135,6 +135,11 @@ class ServiceProxy:
         """Whether the whole table has been carried out at least once."""
         return self._synced and self._flushing is None
 
+    @property
+    def mode(self) -> str:
+        """The data plane that is at work."""
+        return self._plane.name
+
     def table(self) -> dict[str, Any]:
         """The routing table as JSON: every route with its endpoints, and the reason for each that gets nothing."""
         load = self._plane.load()

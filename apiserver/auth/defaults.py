@@ -23,7 +23,7 @@ _UPSTREAM = Path(__file__).parent / "data" / "roles.txt"
 _OWN = """\
 ClusterRole minik:node-network
   get list watch | "" | services endpoints namespaces
-  get list watch | "" | configmaps | kube-dns
+  get list watch | "" | configmaps | kube-dns minik-clock
   get list watch | discovery.k8s.io | endpointslices
   create patch update | "" events.k8s.io | events
 ClusterRoleBinding minik:node-network

@@ -268,8 +268,15 @@ def _on_cluster(name: str, act: Callable[[Client], Awaitable[T]]) -> T:
 
 
 def _observer(name: str, client: Client, folder: LabFolder) -> Observer:
-    async def advance(_: str) -> None:
-        raise LabFault("this cluster's clock cannot be moved")
+    async def advance(duration: str) -> None:
+        from minikube_py.cli.clock import parse_duration
+        from minikube_py.client.clusterclock import ClockStands
+        from minikube_py.client.clusterclock import advance as advance_clock
+
+        try:
+            await advance_clock(client, parse_duration(duration), SystemClock())
+        except ClockStands as error:
+            raise LabFault(str(error)) from error
 
     return Observer(client=client, access=cluster_access(name), namespace=folder.namespace, advance=advance)
 

@@ -31,6 +31,7 @@ class LazyGroup(click.Group):
         "trace": "minikube_py.cli.trace:trace",
         "graph": "minikube_py.cli.graph:graph",
         "timeline": "minikube_py.cli.timeline:timeline",
+        "clock": "minikube_py.cli.clock:clock",
         "lab": "minikube_py.cli.lab:lab",
         "version": "minikube_py.cli.version:version",
         "apiserver": "minikube_py.cli.parts:apiserver",

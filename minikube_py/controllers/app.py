@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from minikube_py.aio.aheadclock import AheadClock
 from minikube_py.aio.clock import Clock
+from minikube_py.client import clusterclock
 from minikube_py.client.events import EventRecorder
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
@@ -62,6 +64,10 @@ _PLAIN: Sequence[type[Controller]] = (
     GarbageCollector,
 )
 
+#: What lessons may put forward (`minik clock`): schedules look at the time of day alone. The others compare it with
+#: times that pods, nodes and the API server write by the machine's clock, which cannot be moved.
+_CAN_BE_AHEAD: frozenset[type[Controller]] = frozenset({CronJobController})
+
 
 class ControllerManager:
     """Starts and stops the controllers. ``informers`` may be shared with other parts of the process.
@@ -84,6 +90,8 @@ class ControllerManager:
         self._recorders: dict[tuple[str, str], EventRecorder] = {}
         self._client_of = client_of
         self._clock = clock
+        self._lesson_clock = AheadClock(clock)
+        self._follow_clock = partial(clusterclock.follow, self._lesson_clock, informers)
         self._writes = Writes(client_of(RootCAController.account), informers)
         self._controllers = [
             RootCAController(self._context(RootCAController), bundle=ca_bundle),
@@ -94,6 +102,7 @@ class ControllerManager:
 
     async def start(self) -> None:
         """Begin to reconcile once the caches are filled."""
+        self._follow_clock()
         await self._informers.start()
         await self._informers.wait_synced()
         for controller in self._controllers:
@@ -113,7 +122,8 @@ class ControllerManager:
         account = controller.account
         client = self._client_of(account)
         recorder = partial(self._recorder, account)
-        return Context(client, self._informers, self._writes.acting_as(client), recorder, self._clock)
+        clock: Clock = self._lesson_clock if controller in _CAN_BE_AHEAD else self._clock
+        return Context(client, self._informers, self._writes.acting_as(client), recorder, clock)
 
     def _recorder(self, account: str, component: str) -> EventRecorder:
         key = (account, component)

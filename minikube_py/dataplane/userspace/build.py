@@ -49,7 +49,7 @@ class UserspaceDataPlane:
         self._connector = Connector(transparent=False)
         services = Services(
             medium=self._medium,
-            balancer=Balancer(monotonic=self._engine.monotonic),
+            balancer=Balancer(monotonic=clock.monotonic),
             clients=clients,
             connector=self._connector,
         )
