@@ -74,7 +74,7 @@ class HostDialer:
         question = dnslib.DNSRecord.question(host).pack()[12:]
         why = f"no name server in {self._resolv_conf}"
         for server in await asyncio.to_thread(self._servers):
-            upstream = Upstream(Server(server), sockets=self._sockets, clock=self._clock)
+            upstream = Upstream(Server.parse(server), sockets=self._sockets, clock=self._clock)
             try:
                 answer = await upstream.ask(question, dnssec_ok=False, seconds=_DNS_SECONDS)
             except (UpstreamFailed, OSError) as error:

@@ -89,6 +89,7 @@ class DockerRuntime:
         )
         self._inspected: dict[str, dict[str, Any]] = {}
         self._abandoned: set[str] = set()
+        self._fresh: dict[str, str] = {}  # made and not started yet: container -> sandbox
         self._exits: dict[str, asyncio.Event] = {}
         self._logs: dict[str, tuple[LogCopy, asyncio.Task[None]]] = {}
         self._pause = self._architecture = ""
@@ -127,15 +128,19 @@ class DockerRuntime:
         return self._hub.subscribe()
 
     async def run_sandbox(self, spec: SandboxSpec) -> SandboxStatus:
-        for status in await self.list_sandboxes():
-            if status.uid == spec.uid and status.ready:
-                return status
+        if (running := self._watch.running_sandbox(spec.uid)) is not None:
+            data = await self._inspect(running)
+            if data is not None and data["State"]["Running"]:
+                return translate.sandbox_status(data)
         try:
             created = await self._make_sandbox(spec)
             await self._engine.post(f"/containers/{created}/start")
         except EngineFault as fault:
             raise RuntimeFault("FailedCreatePodSandBox", fault.message) from fault
-        return translate.sandbox_status(await self._engine.get(f"/containers/{created}/json"))
+        data = await self._inspect(created)
+        if data is None:
+            raise RuntimeFault("FailedCreatePodSandBox", "the sandbox was removed as soon as it was made")
+        return translate.sandbox_status(data)
 
     async def _make_sandbox(self, spec: SandboxSpec) -> str:
         network, resolver = "none", ""
@@ -180,7 +185,7 @@ class DockerRuntime:
         return [translate.sandbox_status(data) for data in await self._all("sandbox")]
 
     async def create_container(self, sandbox_id: str, spec: ContainerSpec) -> str:
-        sandbox = await self._inspect(sandbox_id)
+        sandbox = await self._inspect(sandbox_id, state="running")
         if sandbox is None or not sandbox["State"]["Running"]:
             raise RuntimeFault("CreateContainerError", f"sandbox {sandbox_id!r} is not running")
         image = await self.images.ensure(spec.image, pull_policy="Never")
@@ -191,26 +196,32 @@ class DockerRuntime:
         )
         self._fill_builtin(body, image.names, spec)
         try:
-            return await self._create(body)
+            created = await self._create(body)
+            self._fresh[created] = sandbox_id
+            return created
         except EngineFault as fault:
             kind = ImageFault if fault.status == 404 and "No such image" in fault.message else RuntimeFault
             raise kind("ErrImagePull" if kind is ImageFault else "CreateContainerError", fault.message) from fault
 
     async def start_container(self, container_id: str) -> None:
-        status = await self._status(container_id)
-        if status.state is ContainerState.EXITED:
-            raise RuntimeFault("RunContainerError", f"container {container_id} has run already")
+        sandbox_id = self._fresh.pop(container_id, None)
+        if sandbox_id is None:  # not made by us just now: it may have run
+            status = await self._status(container_id)
+            sandbox_id = status.sandbox_id
+            if status.state is ContainerState.EXITED:
+                raise RuntimeFault("RunContainerError", f"container {container_id} has run already")
         try:
             await self._engine.post(f"/containers/{container_id}/start")
         except EngineFault as fault:
             self._inspected.pop(container_id, None)
-            self._publish(status.sandbox_id, container_id, ContainerState.EXITED)
+            self._publish(sandbox_id, container_id, ContainerState.EXITED)
             raise RuntimeFault("RunContainerError", fault.message) from fault
 
     async def stop_container(self, container_id: str, *, grace_seconds: float) -> None:
         data = await self._inspect(container_id)
         if data is None:
             return
+        self._fresh.pop(container_id, None)
         if data["State"]["Status"] == "created":
             self._abandoned.add(container_id)
             self._publish(data["Config"]["Labels"].get(labels.SANDBOX, ""), container_id, ContainerState.EXITED)
@@ -328,7 +339,8 @@ class DockerRuntime:
             raise
 
     async def _changed(self, container_id: str, told: dict[str, str], running: bool) -> None:
-        self._inspected.pop(container_id, None)
+        if not (running and self._is_known_running(container_id)):
+            self._inspected.pop(container_id, None)
         if told.get(labels.KIND) == anchor.KIND:
             return
         if is_sandbox(told):
@@ -343,6 +355,10 @@ class DockerRuntime:
         await self._log_ended(container_id)
         self._exit_of(container_id).set()
         self._publish(sandbox_id, container_id, ContainerState.EXITED)
+
+    def _is_known_running(self, container_id: str) -> bool:
+        """Whether it was looked at after its start, before its start was told."""
+        return container_id in self._inspected and self._inspected[container_id]["State"]["Running"]
 
     def _publish(self, sandbox_id: str, container_id: str, state: ContainerState) -> None:
         self._hub.publish(ContainerEvent(sandbox_id, container_id, state))
@@ -417,6 +433,7 @@ class DockerRuntime:
 
     async def _delete(self, container_id: str) -> None:
         self._inspected.pop(container_id, None)
+        self._fresh.pop(container_id, None)
         try:
             await self._engine.delete(f"/containers/{container_id}", force=True, v=True)
         except EngineFault as fault:

@@ -44,6 +44,13 @@ class Watch:
         """Until nothing can be missed any more."""
         await self._subscribed.wait()
 
+    def running_sandbox(self, uid: str) -> str | None:
+        """The id of the pod's sandbox, where one runs as far as the engine has told."""
+        for container_id, (told, running) in self._known.items():
+            if running and is_sandbox(told) and told.get(labels.UID) == uid:
+                return container_id
+        return None
+
     async def run(self) -> None:
         """For ever, through restarts of the engine."""
         backoff = Backoff(0.05, 2.0)

@@ -83,3 +83,20 @@ def test_proxy_protocol_is_asked_for_by_annotation_and_excludes_short_cuts() -> 
     assert view is not None and view.ip_mode == "Proxy"
     found = routes(view)
     assert all(route.proxy_protocol and route.keep_source is KeepSource.NEVER for route in found.values())
+
+
+def test_at_the_edge_node_ports_and_the_balancers_own_ports_lead_to_nodes() -> None:
+    ports = [port(80, node_port=30080), port(81)]
+    view = LoadBalancer.at_the_edge(service("web", type="LoadBalancer", ports=ports))
+    assert view is not None
+    found = routes_of(view, ["192.168.232.130"], NODES, publish=False, privileged=True)
+    assert [str(each) for each in found] == ["192.168.232.130:30080/TCP", "192.168.232.130:80/TCP"]
+    assert {route.keep_source for route in found.values()} == {KeepSource.NEVER}
+    assert {str(each) for route in found.values() for each in route.inside.endpoints} == {
+        "192.168.230.11:30080",
+        "192.168.230.12:30080",
+    }
+    only = LoadBalancer.at_the_edge(service("web", type="NodePort", ports=ports))
+    assert only is not None
+    assert [each.port for each in only.ports] == [30080]
+    assert LoadBalancer.at_the_edge(service("web", type="ClusterIP", ports=[port(80)])) is None
