@@ -13,7 +13,7 @@ from minikube_py.api.types import Object
 
 
 def security_context(pod: Object, container: Container) -> SecurityContext:
-    """The merged settings of pod and container."""
+    """The merged settings of pod and container. Raises StartRefused for what no runtime here can do."""
     whole: Mapping[str, Any] = spec_of(pod).get("securityContext") or {}
     own: Mapping[str, Any] = container.spec.get("securityContext") or {}
     capabilities = own.get("capabilities") or {}
@@ -29,7 +29,17 @@ def security_context(pod: Object, container: Container) -> SecurityContext:
         allow_privilege_escalation=True if escalation is None or privileged else bool(escalation),
         add_capabilities=tuple(capabilities.get("add") or ()),
         drop_capabilities=tuple(capabilities.get("drop") or ()),
+        seccomp=_seccomp(own.get("seccompProfile") or whole.get("seccompProfile") or {}),
     )
+
+
+def _seccomp(profile: Mapping[str, Any]) -> str:
+    """Raises StartRefused for a profile of the node's: this node has none."""
+    kind = str(profile.get("type") or "Unconfined")
+    if kind == "Localhost":
+        name = profile.get("localhostProfile")
+        raise StartRefused("CreateContainerError", f"seccomp profile localhost/{name} is not supported by this node")
+    return kind
 
 
 def check_non_root(pod: Object, container: Container, image: ImageInfo) -> None:

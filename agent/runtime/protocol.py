@@ -55,7 +55,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class SecurityContext:
-    """The effective (pod merged with container) security settings. None means: not asked for."""
+    """The effective (pod merged with container) security settings. None means: not asked for.
+
+    ``seccomp`` is "Unconfined" or "RuntimeDefault".
+    """
 
     run_as_user: int | None = None
     run_as_group: int | None = None
@@ -65,6 +68,7 @@ class SecurityContext:
     allow_privilege_escalation: bool = True
     add_capabilities: tuple[str, ...] = ()
     drop_capabilities: tuple[str, ...] = ()
+    seccomp: str = "Unconfined"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.runtime.process.model import UserConfig
-from minikube_py.linux import namespaces, process
+from minikube_py.linux import namespaces, process, seccomp
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -58,6 +58,8 @@ def take_on(identity: Identity, config: UserConfig, *, many_ids: bool) -> None:
         os.setgroups(identity.groups)
     elif (identity.uid, identity.gid) != (0, 0):
         _rename_only_id(identity)
+    if config.seccomp:
+        seccomp.install(seccomp.default_filter(keep))  # while CAP_SYS_ADMIN is there: it needs no no_new_privs then
     process.drop_bounding(keep)
     if many_ids:
         os.setresgid(identity.gid, identity.gid, identity.gid)

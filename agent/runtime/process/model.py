@@ -58,6 +58,7 @@ class UserConfig:
     no_new_privileges: bool = False
     add_capabilities: list[str] = field(default_factory=list)
     drop_capabilities: list[str] = field(default_factory=list)
+    seccomp: bool = False
 
 
 @dataclass(slots=True)

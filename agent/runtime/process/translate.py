@@ -174,6 +174,7 @@ def _user(security: SecurityContext, image: LocalImage) -> UserConfig:
         no_new_privileges=not security.allow_privilege_escalation and not security.privileged,
         add_capabilities=list(security.add_capabilities),
         drop_capabilities=list(security.drop_capabilities),
+        seccomp=security.seccomp == "RuntimeDefault" and not security.privileged,
     )
 
 

@@ -491,3 +491,15 @@ async def test_mounts_travel_between_containers_that_share_them(harness: Harness
     assert (await harness.output(master, "ls", "/shared/own"))[1] == ""
     assert list((tmp_path / "in").iterdir()) == []  # the host does not see what the node mounts
     await harness.output(master, "umount", "/shared/in")
+
+
+async def test_the_default_profile_refuses_what_reaches_beyond_a_container(harness: Harness) -> None:
+    state = ("sh", "-c", "grep '^Seccomp:' /proc/self/status | tr -d '\\t'; unshare -U true && echo unshared")
+    confined = await harness.run(SHELL, security=SecurityContext(seccomp="RuntimeDefault"))
+    free = await harness.run(SHELL)
+    code, out, error = await harness.output(confined, *state)
+    assert (code, out) == (1, "Seccomp:2\n")
+    assert "Operation not permitted" in error
+    assert (await harness.output(free, *state))[1].startswith("Seccomp:0\n")
+    hardened = SecurityContext(seccomp="RuntimeDefault", run_as_user=0, allow_privilege_escalation=False)
+    assert (await harness.output(await harness.run(SHELL, security=hardened), "sh", "-c", "echo | cat"))[0] == 0
