@@ -65,7 +65,7 @@ class FamilyTable:
         self._guards: set[Guard] = set()
         self.installed = False
         self._sticky = StickyNumbers()
-        self._sticky_uses: Counter[PortKey] = Counter()
+        self._sticky_fronts: dict[PortKey, set[Frontend]] = {}
         self._chain_uses: Counter[Chain] = Counter()
 
     def probe(self) -> None:
@@ -95,7 +95,7 @@ class FamilyTable:
         routes, self._routes = self._routes, {}
         for known in (self._layouts, self._elements, self._uses, self._chains, self._guards, self._chain_uses):
             known.clear()
-        self._sticky_uses.clear()
+        self._sticky_fronts.clear()
         self.apply(dict(routes))
 
     def remove(self) -> None:
@@ -109,24 +109,27 @@ class FamilyTable:
         if not changes:
             return
         before = {frontend: self._routes.get(frontend) for frontend in changes}
-        self._count_sticky(before, changes)
+        self._note_sticky(before, changes)
         for frontend, route in changes.items():
             if route is None:
                 self._routes.pop(frontend, None)
             else:
                 self._routes[frontend] = route
         self._program(changes)
-        self._forget_affinity(before, changes)
+        self._forget_affinity(before)
         self._forget_udp(changes)
-        for port in [port for port, uses in self._sticky_uses.items() if not uses]:
-            del self._sticky_uses[port]
+        for port in [port for port, fronts in self._sticky_fronts.items() if not fronts]:
+            del self._sticky_fronts[port]
             self._sticky.forget(port)
 
-    def _count_sticky(self, before: dict[Frontend, Route | None], changes: Changes) -> None:
-        for routes, step in ((before, -1), (changes, 1)):
-            for route in routes.values():
-                if route is not None and route.affinity_seconds:
-                    self._sticky_uses[route.port] += step
+    def _note_sticky(self, before: dict[Frontend, Route | None], changes: Changes) -> None:
+        """Affinity belongs to a Service port, and several front ends may lead to it."""
+        for frontend, route in before.items():
+            if route is not None and route.affinity_seconds:
+                self._sticky_fronts[route.port].discard(frontend)
+        for frontend, route in changes.items():
+            if route is not None and route.affinity_seconds:
+                self._sticky_fronts.setdefault(route.port, set()).add(frontend)
 
     def _program(self, changes: Changes) -> None:
         removed: dict[tuple[str, bytes], bytes | None] = {}
@@ -235,19 +238,17 @@ class FamilyTable:
         flags = nf.CREATE if kind == nf.NEW_ELEMENT else 0
         transaction.add(kind, self._family.family, nf.elements_body(TABLE, name, elements), flags)
 
-    def _forget_affinity(self, before: dict[Frontend, Route | None], changes: Changes) -> None:
+    def _forget_affinity(self, before: dict[Frontend, Route | None]) -> None:
         """Clients that stick to an endpoint that is gone are let go."""
-        doomed: dict[int, frozenset[bytes]] = {}
-        for frontend, old in before.items():
-            if old is None or not old.affinity_seconds:
-                continue
-            new = changes[frontend]
-            number = self._sticky.of(old.port) * 2
-            doomed[number] = _endpoint_data(new.inside.endpoints if new else ())
-            doomed[number + 1] = _endpoint_data(new.outside.endpoints if new else ())
-        if not doomed:
+        kept: dict[int, frozenset[bytes]] = {}
+        for port in {old.port for old in before.values() if old is not None and old.affinity_seconds}:
+            routes = [self._routes[frontend] for frontend in self._sticky_fronts[port]]
+            number = self._sticky.of(port) * 2
+            kept[number] = _endpoint_data(each for route in routes for each in route.inside.endpoints)
+            kept[number + 1] = _endpoint_data(each for route in routes for each in route.outside.endpoints)
+        if not kept:
             return
-        keys = [key for key, data in self._affinity() if data not in doomed.get(affinity_key_number(key), {data})]
+        keys = [key for key, data in self._affinity() if data not in kept.get(affinity_key_number(key), {data})]
         for start in range(0, len(keys), _ELEMENTS_PER_MESSAGE):
             transaction = Transaction()
             chunk = [nf.element(key) for key in keys[start : start + _ELEMENTS_PER_MESSAGE]]
