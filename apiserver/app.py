@@ -90,6 +90,8 @@ class APIServer:
         if self._http is not None:
             self._http.pre_shutdown()
             await self._http.shutdown(DRAIN_SECONDS)
+        if self._assembly is not None and self._assembly.auditor is not None:
+            self._assembly.auditor.close()
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()

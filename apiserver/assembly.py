@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from apiserver.admission.plugins import default_chain
+from apiserver.audit.auditor import Auditor, body_reader
+from apiserver.audit.log import AuditLog
+from apiserver.audit.policy import Policy
 from apiserver.auth.authentication import Authenticator, StaticTokens
 from apiserver.auth.authorization import AlwaysAllow, Authorization
 from apiserver.auth.nodes import NodeAuthorizer
@@ -51,6 +54,7 @@ class Assembly:
     writer: Writer
     streaming: Streaming
     messages: Messages
+    auditor: Auditor | None
 
 
 def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly:
@@ -92,6 +96,7 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
     )
     chronicle = Chronicle(clock)
     store.observers.append(chronicle.record)
+    auditor = _auditor(config, schema, table, clock)
     api = API(
         authenticator=security.authenticator,
         authorization=security.authorization,
@@ -99,8 +104,9 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         documents=_documents(config, schema, table, security, chronicle).answer,
         resources=chronicle.witness(dispatcher.serve),
         metrics=Metrics(store, table),
+        auditor=auditor,
     )
-    return Assembly(api, boot, catalog, writer, streaming, messages)
+    return Assembly(api, boot, catalog, writer, streaming, messages, auditor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,13 @@ class _Security:
     tokens: ServiceAccountTokens
     rbac: RBAC | None
     documents: Mapping[str, bytes]
+
+
+def _auditor(config: APIServerConfig, schema: Schema, table: ResourceTable, clock: Clock) -> Auditor | None:
+    if config.audit_log is None:
+        return None
+    policy = Policy.read(config.audit_policy) if config.audit_policy is not None else Policy.metadata()
+    return Auditor(policy=policy, log=AuditLog(config.audit_log), now=clock.now, read=body_reader(schema, table))
 
 
 def _security(config: APIServerConfig, store: Store, reader: StoreReader, clock: Clock) -> _Security:

@@ -10,6 +10,7 @@ from time import perf_counter
 import orjson
 from aiohttp import web
 
+from apiserver.audit.auditor import Auditor
 from apiserver.auth.authentication import Authenticator, identity_of_certificate
 from apiserver.auth.authorization import Authorization
 from apiserver.auth.identity import ANONYMOUS, Identity
@@ -51,7 +52,9 @@ class API:
         documents: Documents,
         resources: ResourceRoute,
         metrics: Metrics,
+        auditor: Auditor | None = None,
     ) -> None:
+        self._auditor = auditor
         self._metrics = metrics
         self._authenticator = authenticator
         self._authorization = authorization
@@ -98,8 +101,23 @@ class API:
             answer = self._public(info, request)
             if answer is not None:
                 return await send(request, answer)
-        user = self._identity(request)
-        self._authorization.check(user, info)
+        user = self._identity(request, info)
+        followed = await self._auditor.begin(request, info, user) if self._auditor is not None else None
+        if followed is None:
+            acting = self._acting(request, user)
+            self._authorization.check(acting, info)
+            return await self._admitted(request, info, acting)
+        with followed.to_the_end(request):
+            acting = self._acting(request, user)
+            if acting is not user:
+                followed.acts_as(acting)
+            self._authorization.check(acting, info)
+            followed.decided(True)
+            response = await self._admitted(request, info, acting)
+            followed.told.status = response.status
+            return response
+
+    async def _admitted(self, request: web.BaseRequest, info: RequestInfo, user: Identity) -> web.StreamResponse:
         if info.is_resource:
             return await self._resources(request, info, user)
         if info.path == "/metrics":
@@ -108,9 +126,16 @@ class API:
             return await send(request, self._metrics.slis())
         return await send(request, await self._documents(info, request) or not_a_path())
 
-    def _identity(self, request: web.BaseRequest) -> Identity:
+    def _identity(self, request: web.BaseRequest, info: RequestInfo) -> Identity:
         certificate = certificate_identity(connection_of(request))
-        user = self._authenticator.identity(certificate, request.headers.get("Authorization", ""))
+        try:
+            return self._authenticator.identity(certificate, request.headers.get("Authorization", ""))
+        except Unauthorized as error:
+            if self._auditor is not None:
+                self._auditor.refused(request, info, error)
+            raise
+
+    def _acting(self, request: web.BaseRequest, user: Identity) -> Identity:
         if any(name[:12].lower() == _IMPERSONATE for name in request.headers):
             return impersonated(user, _all_headers(request), self._authorization)
         return user

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -25,18 +25,31 @@ LARGEST_HEAD = 1 << 20
 Seal = Callable[[bytes], bytes | None]
 
 
+class Recorder(Protocol):
+    """Who wants to know what is sent on a connection in answer to a request."""
+
+    def began(self, status: int) -> None:
+        """A streamed answer begins."""
+        ...
+
+    def sent(self, data: bytes) -> None:
+        """A piece of the body, before it is framed or compressed."""
+        ...
+
+
 class Connection(RequestHandler):
     """One client connection. ``identity`` belongs to whoever authenticates; ``tunnel`` takes all further bytes.
 
-    ``seal`` gives the protobuf form of an answer in JSON.
+    ``seal`` gives the protobuf form of an answer in JSON; ``recorder`` hears of the answer being sent.
     """
 
-    __slots__ = ("identity", "seal", "tunnel")
+    __slots__ = ("identity", "recorder", "seal", "tunnel")
 
     def __init__(self, manager: Any, *, seal: Seal, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self.seal = seal
         self.identity: object | None = None
+        self.recorder: Recorder | None = None
         self.tunnel: Callable[[bytes], None] | None = None
 
     def data_received(self, data: bytes) -> None:

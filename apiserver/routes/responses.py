@@ -73,6 +73,9 @@ def as_response(written: Written) -> web.StreamResponse:
 
 async def send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     """Write a whole answer, in protobuf where the client would rather have that."""
+    connection = connection_of(request)
+    if connection.recorder is not None:
+        connection.recorder.sent(answer.body)
     if answer.content_type is JSON and PROTOBUF in request.headers.get("Accept", ""):
         _seal(request, answer)
     transport, keep_alive = request.transport, request.keep_alive
@@ -83,7 +86,6 @@ async def send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         framing += b"Connection: close\r\n"
     head = response_head(answer.status, answer.content_type, framing, answer.headers)
     transport.write(head if request.method == "HEAD" else head + answer.body)
-    connection = connection_of(request)
     if connection.writing_paused:
         await connection.drained()
     return as_response(Written(keep_alive=keep_alive, status=answer.status))
@@ -120,10 +122,14 @@ class ChunkedStream:
         if self._compressor is not None:
             framing += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
         self.started = True
+        if self._connection.recorder is not None:
+            self._connection.recorder.began(status)
         self.write_raw(response_head(status, content_type, framing, headers))
 
     def write(self, data: bytes) -> None:
         """Write a piece of the body."""
+        if self._connection.recorder is not None:
+            self._connection.recorder.sent(data)
         if self._compressor is not None:
             data = self._compressor.compress(data)
         if data:
@@ -131,7 +137,7 @@ class ChunkedStream:
 
     def write_joined(self, parts: Sequence[bytes], size: int) -> None:
         """Write ``parts``, which have ``size`` bytes in all, as one piece; copied once, however large."""
-        if self._compressor is not None:
+        if self._compressor is not None or self._connection.recorder is not None:
             self.write(b"".join(parts))
         elif size:
             self.write_raw(b"".join((b"%x\r\n" % size, *parts, b"\r\n")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -52,6 +53,16 @@ from minikube_py.config.cluster import ClusterConfig
     "--node-grace", default=40.0, show_default=True, help="Seconds of silence after which a node is NotReady."
 )
 @click.option("--api-port", default=0, help="The API server's port on 127.0.0.1; 0 takes a free one.")
+@click.option(
+    "--audit-log",
+    type=click.Path(dir_okay=False, resolve_path=True, path_type=Path),
+    help="Append the API server's audit events to this file, as JSON lines.",
+)
+@click.option(
+    "--audit-policy",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path),
+    help="What the audit log tells: a Policy of audit.k8s.io/v1. [default: the metadata of every request]",
+)
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes; 0 returns at once.")
 def up(name: str, wait: float, node_runtimes: tuple[str, ...], **settings: Any) -> None:
     """Start a cluster and point kubectl at it. Does nothing to one that runs already."""

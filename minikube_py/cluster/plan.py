@@ -144,6 +144,8 @@ def apiserver_config(plan: ClusterPlan, listen_fds: tuple[int, ...]) -> APIServe
         kubelet_client=_pair(plan, "apiserver-kubelet-client"),
         network=plan.config.network,
         journal=plan.paths.journal,
+        audit_log=plan.config.audit_log,
+        audit_policy=plan.config.audit_policy,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -34,6 +35,8 @@ class ClusterConfig(Model):
     node_network: str = Field(default="192.168.230.0/24", description="addresses of the nodes and of the API server")
     node_network_ipv6: str = Field(default=NODE_NETWORK_IPV6, description="the same in the other family")
     network: Network = Field(default=Network(), description="where absent, the usual ranges of the family")
+    audit_log: Path | None = Field(default=None, description="file for the API server's audit events")
+    audit_policy: Path | None = Field(default=None, description="which requests it tells of: an audit.k8s.io/v1 Policy")
 
     @model_validator(mode="before")
     @classmethod

@@ -63,6 +63,10 @@ class APIServerConfig(Model):
     journal: Path | None = Field(
         default=None, description="file that keeps the objects over a restart; absent: memory only"
     )
+    audit_log: Path | None = Field(default=None, description="file that audit events are appended to, as JSON lines")
+    audit_policy: Path | None = Field(
+        default=None, description="audit.k8s.io/v1 Policy, YAML; absent: the metadata of everything"
+    )
     history_size: int = Field(default=10_000, description="watch events kept before 410 Gone")
 
 
