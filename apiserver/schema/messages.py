@@ -20,8 +20,8 @@ from minikube_py.api.resources import Resource, split_api_version
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 _PARTIAL = f"{_META}.PartialObjectMetadata"
 _LIST_META = f"{_META}.ListMeta"
-#: Messages that are remembered: about a kilobyte each.
-_MOST = 8_192
+#: Messages that are remembered, with the JSON they were made of: some kilobytes each.
+_MOST = 2_048
 
 
 class Messages:

@@ -49,6 +49,9 @@ class Resource:
     verbs: tuple[str, ...] = STANDARD_VERBS
     subresources: tuple[Subresource, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash((self.group, self.version, self.plural))  # tables are asked for it several times a request
+
     @property
     def api_version(self) -> str:
         """``apiVersion`` of its objects."""
