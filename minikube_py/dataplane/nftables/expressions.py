@@ -44,6 +44,11 @@ def set_mark(register: int) -> bytes:
     return _expression("meta", be32(2, _META_MARK), be32(3, register))
 
 
+def divert(register: int) -> bytes:
+    """tproxy to a port. Where a rule has one, the kernel puts fragments together before the rules see them."""
+    return _expression("tproxy", be32(1, 0), be32(3, register))
+
+
 def load_out_device(register: int) -> bytes:
     """meta oifname: four registers"""
     return _expression("meta", be32(2, _META_OIFNAME), be32(1, register))

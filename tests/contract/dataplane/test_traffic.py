@@ -232,7 +232,7 @@ def test_datagrams_in_fragments_go_both_ways(rig: Rig, size: int) -> None:
     """As upstream's e2e "should be able to handle large requests: udp"."""
     number = 8081
     ends, ports = [endpoint(PODS["c"][1], node="node-2")], [{"name": "", "protocol": "UDP", "port": number}]
-    rig.put(service("web", ports=[port(80, protocol="UDP")]), endpoint_slice("web", ends, ports=ports))
+    rig.change(service("web", ports=[port(80, protocol="UDP")]), endpoint_slice("web", ends, ports=ports))
 
     def socket_in(pod: str) -> socket.socket:
         made = rig.lab.places[pod].run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
