@@ -15,13 +15,24 @@ from minikube_py.api.nodeaffinity import matches_required
 from minikube_py.api.podresources import amounts, pod_requests
 from minikube_py.api.types import Object
 
+#: The sysctls that a pod may set without the node's leave (``pkg/kubelet/sysctl``), all of its own namespaces.
+SAFE_SYSCTLS = frozenset(
+    {
+        "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range", "net.ipv4.tcp_fin_timeout",
+        "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_keepalive_time",
+        "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_rmem", "net.ipv4.tcp_slow_start_after_idle",
+        "net.ipv4.tcp_syncookies", "net.ipv4.tcp_wmem",
+    }
+)  # fmt: skip
+
 
 def admit(pod: Object, others: Iterable[Object], node: Object | None) -> Outcome | None:
     """The refusal, None where the pod may run. ``others`` are the pods that this node runs already."""
     if node is None:
         return None
     active = [other for other in others if uid_of(other) != uid_of(pod) and not _is_over(other)]
-    return _affinity(pod, node) or _ports(pod, active) or _resources(pod, active, node)
+    return _sysctls(pod) or _affinity(pod, node) or _ports(pod, active) or _resources(pod, active, node)
 
 
 def resize_refusal(pod: Object, others: Iterable[Object], node: Object | None) -> str | None:
@@ -38,6 +49,21 @@ def _is_over(pod: Object) -> bool:
 
 def _refused(reason: str, message: str) -> Outcome:
     return Outcome("Failed", reason, f"Pod was rejected: {message}")
+
+
+def _sysctls(pod: Object) -> Outcome | None:
+    spec = spec_of(pod)
+    for one in (spec.get("securityContext") or {}).get("sysctls") or ():
+        name = str(one.get("name") or "").replace("/", ".")
+        kind, shared = ("ipc", spec.get("hostIPC")) if name.startswith("kernel.") else ("net", spec.get("hostNetwork"))
+        if name not in SAFE_SYSCTLS:
+            words = f'"{name}" not allowlisted'
+        elif shared:
+            words = f'"{name}" not allowed with host {kind} enabled'
+        else:
+            continue
+        return _refused("SysctlForbidden", f"forbidden sysctl: {words}")
+    return None
 
 
 def _affinity(pod: Object, node: Object) -> Outcome | None:

@@ -36,7 +36,7 @@ def test_an_unfinished_line_is_kept_until_the_end(tmp_path: Path) -> None:
     log.write("stdout", b"no newline")
     assert (tmp_path / "log").read_text() == ""
     log.close()
-    assert _entries(tmp_path / "log") == [("stdout", "F", "no newline")]
+    assert _entries(tmp_path / "log") == [("stdout", "P", "no newline")]
 
 
 @pytest.mark.parametrize("step", [1000, LONGEST_LINE, 70_000])
