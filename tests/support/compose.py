@@ -57,9 +57,9 @@ class ComposeCluster(MinikCluster):
                            capture_output=True)  # fmt: skip
         assert building.returncode == 0
 
-    def start(self) -> None:
+    def start(self, *, agents: int) -> None:
         """As the README says it, and the kubeconfig with it."""
-        self.compose("up", "--wait", "--detach")
+        self.compose("up", "--wait", "--detach", "--scale", f"agent={agents}")
         self.kubeconfig.write_text(self.compose("exec", "-T", "apiserver", "minik", "kubeconfig", "--name", self.name))
 
     def down(self) -> str:
