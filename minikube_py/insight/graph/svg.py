@@ -8,25 +8,27 @@ from xml.sax.saxutils import escape
 from minikube_py.insight.graph.model import Endpoint, Graph
 
 _ROW, _GAP, _PAD = 40, 14, 16
-_SERVICE_X, _SERVICE_WIDTH = 20, 330
-_SLICE_X, _SLICE_WIDTH = 430, 200
-_NODE_X, _NODE_WIDTH = 720, 300
+_SERVICE_X, _SERVICE_WIDTH = 20, 360
+_SLICE_X, _SLICE_WIDTH = 450, 200
+_NODE_X, _NODE_WIDTH = 740, 300
 _COLOURS = {"ready": "#2e7d32", "not ready": "#c62828", "terminating": "#ef6c00"}
 _STYLE = "text{font:13px sans-serif;fill:#222}.dim{font-size:11px;fill:#666}.bold{font-weight:bold}"
 
 
 @dataclass(slots=True)
 class _Drawing:
-    """What is drawn so far; lines come below the boxes."""
+    """What is drawn so far: lines lie above the nodes' frames and below the boxes."""
 
+    frames: list[str] = field(default_factory=list)
     boxes: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     pods: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def box(self, x: float, y: float, width: float, height: float, fill: str, stroke: str) -> None:
-        self.boxes.append(
-            f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" fill="{fill}" stroke="{stroke}"/>'
-        )
+        self.boxes.append(_rectangle(x, y, width, height, fill, stroke))
+
+    def frame(self, x: float, y: float, width: float, height: float) -> None:
+        self.frames.append(_rectangle(x, y, width, height, "#f5f7fa", "#90a4ae"))
 
     def text(self, x: float, y: float, words: str, kind: str = "", *, room: int = 60) -> None:
         shown = words if len(words) <= room else words[: room - 1] + "…"
@@ -42,13 +44,17 @@ class _Drawing:
         )
 
 
+def _rectangle(x: float, y: float, width: float, height: float, fill: str, stroke: str) -> str:
+    return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" fill="{fill}" stroke="{stroke}"/>'
+
+
 def svg(graph: Graph) -> str:
     """A whole SVG document."""
     drawing = _Drawing()
     right = _nodes(graph, drawing)
     left = _services(graph, drawing)
     height, width = max(right, left) + _PAD, _NODE_X + _NODE_WIDTH + 20
-    body = "\n".join([*drawing.lines, *drawing.boxes])
+    body = "\n".join([*drawing.frames, *drawing.lines, *drawing.boxes])
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
     return f'{head}\n<style>{_STYLE}</style>\n<rect width="100%" height="100%" fill="#fff"/>\n{body}\n</svg>\n'
 
@@ -60,7 +66,7 @@ def _nodes(graph: Graph, drawing: _Drawing) -> float:
         pods = _pods_of(graph, node)
         if not pods and not node:
             continue
-        drawing.box(_NODE_X, y, _NODE_WIDTH, 28 + len(pods) * (_ROW - 8) + _PAD / 2, "#f5f7fa", "#90a4ae")
+        drawing.frame(_NODE_X, y, _NODE_WIDTH, 28 + len(pods) * (_ROW - 8) + _PAD / 2)
         drawing.text(_NODE_X + 10, y + 18, node or "outside the nodes", "bold")
         y += 28
         for key, label in pods.items():

@@ -165,7 +165,8 @@ def _chosen(source: Source, nodes: Sequence[Object], at: str) -> Object:
 
 
 def _inside(source: Source, node: Object) -> bool:
-    """A node is at home with itself and its own pods; what comes from another node comes from outside."""
+    """A node is at home with itself and its own pods: whoever comes by way of another node comes from outside, as
+    kube-proxy has it where it knows its node's pods (``detectLocalMode: NodeCIDR``)."""
     return source.origin is not Origin.OUTSIDE and source.node == name_of(node)
 
 

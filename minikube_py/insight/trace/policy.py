@@ -32,10 +32,11 @@ def policy_step(source: Source, service: Object, meeting: Meeting) -> Step:
         told = f"internalTrafficPolicy counts for a {source.origin}: {_meaning(policy)}"
         return Step("policy", policy, (told, *prefers))
     if meeting.inside:
-        told = "externalTrafficPolicy does not bind clients inside the cluster: endpoints of all nodes"
+        told = "externalTrafficPolicy does not bind the node's own clients: endpoints of all nodes"
         return Step("policy", "Cluster", (told,))
     policy = spec.get("externalTrafficPolicy", "Cluster")
-    return Step("policy", policy, (f"externalTrafficPolicy counts for clients outside: {_meaning(policy)}",))
+    whom = "a client of another node" if source.origin in (Origin.POD, Origin.NODE) else "clients outside"
+    return Step("policy", policy, (f"externalTrafficPolicy counts for {whom}: {_meaning(policy)}",))
 
 
 def keeps_source(source: Source, meeting: Meeting, route: Mapping[str, Any]) -> bool:

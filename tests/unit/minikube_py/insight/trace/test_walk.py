@@ -218,7 +218,7 @@ def test_clients_outside_get_what_the_external_policy_leaves() -> None:
     assert dropped.outcome is Outcome.DROP
     inside = _walk(planted, POD, way=Way.NODE_PORT, address="192.168.230.11:30080/TCP", **route)
     assert inside.outcome is Outcome.FORWARD and inside.keeps_source
-    assert "does not bind clients inside" in _told(inside, "policy")
+    assert "does not bind the node's own" in _told(inside, "policy")
 
 
 def test_a_balancer_passes_by_nodes_without_an_endpoint() -> None:
