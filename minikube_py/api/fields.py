@@ -85,10 +85,10 @@ def go_value(value: Any) -> str:
 
 def invalid_object(group: str, kind: str, name: str, errors: Iterable[FieldError]) -> Invalid:
     """The 422 that collects ``errors``: "Pod "x" is invalid: …", as ``errors.NewInvalid`` words it."""
-    found = list(errors)
+    found = list(dict.fromkeys(errors))  # two rules may find the same fault
     qualified = f"{kind}.{group}" if group else kind
     texts = [str(error) for error in found]
-    summary = texts[0] if len(texts) == 1 else f"[{', '.join(dict.fromkeys(texts))}]"
+    summary = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = {"name": name, "group": group, "kind": kind}
     return Invalid(
         f'{qualified} "{name}" is invalid: {summary}',

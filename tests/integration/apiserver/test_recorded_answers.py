@@ -5,11 +5,19 @@ Recorded with version 1.20; where newer versions answer otherwise, the expectati
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.apiserver.conftest import HTTP
+from tests.integration.apiserver.conftest import HTTP, Reply
+
+ANSWERS = Path(__file__).parent / "answers"
+UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+TOKEN_VOLUME = re.compile(r"kube-api-access-\w{5}")
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -200,3 +208,53 @@ async def test_generated_names(http: HTTP) -> None:
     name = reply.body["metadata"]["name"]
     assert name.startswith("gn-")
     assert len(name) == 8
+
+
+def recorded(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (ANSWERS / name).read_text().splitlines()]
+
+
+def neutral(value: Any, key: str = "") -> Any:
+    """Without what differs between any two runs."""
+    if isinstance(value, dict):
+        return {name: neutral(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [neutral(inner, key) for inner in value]
+    if not isinstance(value, str):
+        return value
+    if key == "resourceVersion":
+        return "RV"
+    for pattern, word in ((UID, "UID"), (TIME, "TIME"), (TOKEN_VOLUME, "kube-api-access-XXXXX")):
+        value = pattern.sub(word, value)
+    return value
+
+
+def warnings_of(reply: Reply) -> list[str]:
+    return [text.removeprefix("299 - ") for text in reply.headers.getall("Warning", [])]
+
+
+async def test_every_kind_refuses_as_upstream_does(http: HTTP) -> None:
+    differing = []
+    for entry in recorded("refusals-1.37.jsonl"):
+        headers = {"Content_Type": entry["type"]} if "type" in entry else {}
+        reply = await http(entry["method"], entry["path"], entry["body"], **headers)
+        details = reply.body.get("details") or {}
+        causes = [[cause.get("field", ""), cause["reason"], cause["message"]] for cause in details.get("causes", [])]
+        found = {
+            "code": reply.status, "reason": reply.body.get("reason", ""), "kind": details.get("kind", ""),
+            "causes": sorted(causes), "warnings": warnings_of(reply),
+            "message": neutral(reply.body["message"]) if "message" in entry else None,
+        }  # fmt: skip
+        wanted = {name: entry.get(name) for name in found} | {"causes": sorted(entry["causes"])}
+        if found != wanted:
+            differing.append((entry["method"], entry["path"], found, wanted))
+    assert differing == []
+
+
+async def test_every_kind_is_completed_as_upstream_does_it(http: HTTP) -> None:
+    differing = []
+    for entry in recorded("objects-1.37.jsonl"):
+        reply = await http("POST", entry["path"], entry["body"], User_Agent="kubectl/test")
+        if (neutral(reply.body), warnings_of(reply)) != (entry["answer"], entry["warnings"]):
+            differing.append((entry["path"], neutral(reply.body), entry["answer"]))
+    assert differing == []
