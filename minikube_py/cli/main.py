@@ -3,10 +3,11 @@ for an HTTP library."""
 
 from __future__ import annotations
 
-import importlib
 from typing import ClassVar
 
 import click
+
+from minikube_py.config.importing import import_all
 
 
 class LazyGroup(click.Group):
@@ -47,7 +48,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self.commands_at:
             return None
         module, _, attribute = self.commands_at[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command: click.Command = getattr(import_all([module])[0], attribute)
         return command
 
 

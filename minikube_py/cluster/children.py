@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from minikube_py.config.importing import import_all
 from minikube_py.linux.fork import fork_into
 from minikube_py.linux.namespaces import CLONE_NEWNET, CLONE_NEWPID, setns
 from minikube_py.linux.process import die_with_parent, set_name
@@ -40,8 +41,7 @@ class Part:
 
     def warm_up(self) -> None:
         """Import what the part is made of into this process, from which it will be forked."""
-        for module in (self.entry.partition(":")[0], *self.modules):
-            importlib.import_module(module)
+        import_all((self.entry.partition(":")[0], *self.modules))
 
 
 @dataclass(slots=True)
