@@ -108,7 +108,7 @@ def names(cluster: MinikCluster) -> Iterator[Names]:
     namespace = "names"
     cluster.kubectl("create", "namespace", namespace)
     cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=MANIFEST.replace("NAMESPACE", namespace))
-    cluster.kubectl("wait", "-n", namespace, "--timeout=30s", "--for=condition=Ready", "pod", "--all")
+    cluster.kubectl("wait", "-n", namespace, "--timeout=60s", "--for=condition=Ready", "pod", "--all")
     made = Names(cluster, namespace)
     eventually(lambda: made.run("getent", "hosts", "web-0.db"), what="the pod's name in DNS")
     yield made

@@ -46,7 +46,7 @@ def web(make_cluster: Callable[..., MinikCluster]) -> Iterator[MinikCluster]:
     cluster = make_cluster(name="faults")
     cluster.up(nodes=3, extra=["--node-grace", "4"])
     cluster.apply(MANIFEST)
-    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     eventually(lambda: len(_endpoints(cluster)) == 3, what="three endpoints")
     yield cluster
 
@@ -146,11 +146,11 @@ def test_a_dead_node_turns_not_ready_and_its_endpoints_leave(web: MinikCluster) 
     with Load(f"http://127.0.0.1:{NODE_PORT}/hostname") as load:
         load.wait_for(100)
         web.minik("node", "stop", "--name", "faults", "faults-3")
-        web.kubectl("wait", "node/faults-3", "--for=condition=Ready=Unknown", "--timeout=30s")
+        web.kubectl("wait", "node/faults-3", "--for=condition=Ready=Unknown", "--timeout=60s")
         eventually(lambda: not lost & _endpoints(web), what="the endpoints of the lost node to leave")
         withdrawn = time.monotonic()
         load.wait_for(200)
     assert not [failure for failure in load.failures if failure.began > withdrawn + WITHDRAWN]
     web.minik("node", "start", "--name", "faults", "faults-3")
-    web.kubectl("wait", "node/faults-3", "--for=condition=Ready", "--timeout=30s")
+    web.kubectl("wait", "node/faults-3", "--for=condition=Ready", "--timeout=60s")
     eventually(lambda: len(_endpoints(web)) == 3, within=60, what="three endpoints again")

@@ -25,7 +25,7 @@ def test_a_loaded_image_runs_on_every_node(cluster: MinikCluster, namespace: str
         overrides = f'{{"spec": {{"nodeName": "{cluster.name}-{number}", "terminationGracePeriodSeconds": 0}}}}'
         cluster.kubectl("run", name, "-n", namespace, "--image=example.org/tool:1", f"--overrides={overrides}")
     for number in (1, 2, 3):
-        cluster.kubectl("wait", f"pod/tool-{number}", "-n", namespace, "--for=condition=Ready", "--timeout=20s")
+        cluster.kubectl("wait", f"pod/tool-{number}", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
         assert "FLAVOUR=plain" in cluster.exec(f"tool-{number}", "env", namespace=namespace)
         cluster.exec(f"tool-{number}", "sh", "-c", f"echo {number} > /own", namespace=namespace)
     assert cluster.exec("tool-1", "cat", "/own", namespace=namespace).strip() == "1", "containers share no writes"

@@ -32,8 +32,8 @@ create priorityclass urgent-{ns} --value=10
 create ingress way --rule=example.org/=web:80
 create deployment web --image=minik.local/echo --replicas=2 --port=8080
 expose deployment web --port=80 --target-port=8080
-rollout status deployment/web --timeout=30s
-wait --for=condition=complete job/once --timeout=30s
+rollout status deployment/web --timeout=60s
+wait --for=condition=complete job/once --timeout=60s
 autoscale deployment web --min=2 --max=3 --cpu-percent=50
 delete hpa web
 """
@@ -201,7 +201,7 @@ def test_a_node_is_drained(cluster: MinikCluster, namespace: str, kubectl: str) 
     cluster.kubectl(
         "-n", namespace, "run", "guest", "--image=minik.local/echo", f"--overrides={pinned}", binary=kubectl
     )
-    cluster.kubectl("-n", namespace, "wait", "pod/guest", "--for=condition=Ready", "--timeout=20s", binary=kubectl)
+    cluster.kubectl("-n", namespace, "wait", "pod/guest", "--for=condition=Ready", "--timeout=60s", binary=kubectl)
     try:
         drained = cluster.kubectl("drain", node, "--force", "--ignore-daemonsets", "--timeout=60s", binary=kubectl)
         assert "drained" in drained.stdout

@@ -47,11 +47,11 @@ def test_nothing_outlives_a_killed_supervisor(make_cluster: Make, someone: str |
     cluster = make_cluster(user=someone)
     cluster.up(nodes=1)
     cluster.kubectl("create", "-f", "-", stdin=POD)
-    cluster.kubectl("wait", "pod/sleeper", "--for=condition=Ready", "--timeout=20s")
+    cluster.kubectl("wait", "pod/sleeper", "--for=condition=Ready", "--timeout=60s")
     supervisor = cluster.control("status")["pid"]
     pids = set(cluster.parts().values())
     os.kill(supervisor, signal.SIGKILL)
-    eventually(lambda: not _processes(pids), within=5, what="the end of every part")
+    eventually(lambda: not _processes(pids), what="the end of every part")
     # ... and the next `up` clears what is left of the files.
     cluster.up(nodes=1)
     assert cluster.kubectl("get", "pods", "--no-headers").stdout == ""
@@ -62,13 +62,13 @@ def test_a_killed_part_comes_back_and_running_pods_do_not_notice(make_cluster: M
     cluster = make_cluster()
     cluster.up(nodes=1)
     cluster.kubectl("create", "-f", "-", stdin=POD)
-    cluster.kubectl("wait", "pod/sleeper", "--for=condition=Ready", "--timeout=20s")
+    cluster.kubectl("wait", "pod/sleeper", "--for=condition=Ready", "--timeout=60s")
     before = cluster.get("pod", "sleeper")["status"]
     old = cluster.parts()[part]
     os.kill(old, signal.SIGKILL)
     eventually(lambda: cluster.parts().get(part, old) != old, what=f"{part} to come back")
     cluster.kubectl("create", "-f", "-", stdin=POD.replace("sleeper", "second"))
-    cluster.kubectl("wait", "pod/second", "--for=condition=Ready", "--timeout=20s")
+    cluster.kubectl("wait", "pod/second", "--for=condition=Ready", "--timeout=60s")
     after = cluster.get("pod", "sleeper")["status"]
     assert after["containerStatuses"][0]["containerID"] == before["containerStatuses"][0]["containerID"]
     assert after["containerStatuses"][0]["restartCount"] == 0

@@ -56,7 +56,7 @@ class Pods:
         return self.status(name)
 
     def until_ready(self, name: str) -> None:
-        self.cluster.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=20s")
+        self.cluster.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
 
     def logs(self, name: str, *argv: str) -> str:
         return self.cluster.kubectl("logs", name, *argv).stdout

@@ -25,7 +25,7 @@ def kubectl(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def quickstart(cluster: MinikCluster, kubectl: str) -> Iterator[MinikCluster]:
     cluster.kubectl("apply", "-f", str(EXAMPLES), binary=kubectl)
-    wait = ("wait", "--timeout=30s")
+    wait = ("wait", "--timeout=60s")
     cluster.kubectl(*wait, "--for=condition=Available", "deployment/my-app", binary=kubectl)
     cluster.kubectl(*wait, "--for=condition=Ready", "pod/client", binary=kubectl)
     yield cluster
@@ -68,14 +68,14 @@ def test_rollout_and_undo(quickstart: MinikCluster, kubectl: str) -> None:
         return quickstart.kubectl(*argv, binary=kubectl).stdout
 
     say("scale", "deployment/my-app", "--replicas=5")
-    assert "successfully rolled out" in say("rollout", "status", "deployment/my-app", "--timeout=30s")
+    assert "successfully rolled out" in say("rollout", "status", "deployment/my-app", "--timeout=60s")
     say("set", "image", "deployment/my-app", "echo=minik.local/echo:latest")
-    assert "successfully rolled out" in say("rollout", "status", "deployment/my-app", "--timeout=30s")
+    assert "successfully rolled out" in say("rollout", "status", "deployment/my-app", "--timeout=60s")
     image = "{.spec.template.spec.containers[0].image}"
     assert say("get", "deployment", "my-app", "-o", f"jsonpath={image}") == "minik.local/echo:latest"
     assert len(say("rollout", "history", "deployment/my-app").strip().splitlines()) == 4
     say("rollout", "undo", "deployment/my-app")
-    assert "successfully rolled out" in say("rollout", "status", "deployment/my-app", "--timeout=30s")
+    assert "successfully rolled out" in say("rollout", "status", "deployment/my-app", "--timeout=60s")
     assert say("get", "deployment", "my-app", "-o", f"jsonpath={image}") == "minik.local/echo"
 
 

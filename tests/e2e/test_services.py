@@ -19,8 +19,8 @@ EXAMPLES = ROOT / "examples" / "services"
 @pytest.fixture(scope="module")
 def services(cluster: MinikCluster) -> Iterator[MinikCluster]:
     cluster.kubectl("apply", "-f", str(EXAMPLES))
-    cluster.kubectl("wait", "--timeout=30s", "--for=condition=Available", "deployment/echo")
-    cluster.kubectl("wait", "--timeout=30s", "--for=condition=Ready", "pod/client")
+    cluster.kubectl("wait", "--timeout=60s", "--for=condition=Available", "deployment/echo")
+    cluster.kubectl("wait", "--timeout=60s", "--for=condition=Ready", "pod/client")
     yield cluster
     cluster.kubectl("delete", "-f", str(EXAMPLES))
     eventually(lambda: not cluster.get("pods", "-l", "app=echo")["items"], what="the pods to go")

@@ -95,7 +95,7 @@ async def ask_tcp(port: int, *packets: bytes, host: str = "127.0.0.1") -> list[b
     try:
         writer.write(b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets))
         answers = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             for _ in packets:
                 size = int.from_bytes(await reader.readexactly(2), "big")
                 answers.append(await reader.readexactly(size))

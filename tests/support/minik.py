@@ -36,7 +36,7 @@ def need_kubectl() -> str:
     return found[-1]
 
 
-def eventually(check: Callable[[], T], *, within: float = 20.0, what: str = "") -> T:
+def eventually(check: Callable[[], T], *, within: float = 60.0, what: str = "") -> T:
     """The first true result of ``check``. For effects in another process that announce themselves to nobody."""
     deadline = time.monotonic() + within
     while True:
@@ -69,7 +69,7 @@ class MinikCluster:
         return kept | {"HOME": str(self.home), "MINIK_HOME": str(self.home / "m"), "KUBECONFIG": str(self.kubeconfig)}
 
     def run(
-        self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = 60
+        self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
         command = list(argv)
         if self.user is not None:
@@ -83,11 +83,11 @@ class MinikCluster:
             raise AssertionError(f"{' '.join(argv)} exited {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
 
-    def minik(self, *argv: str, check: bool = True, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+    def minik(self, *argv: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         return self.run(str(Path(sys.executable).parent / "minik"), *argv, check=check, timeout=timeout)
 
     def kubectl(
-        self, *argv: str, check: bool = True, stdin: str | None = None, binary: str | None = None, timeout: float = 60
+        self, *argv: str, check: bool = True, stdin: str | None = None, binary: str | None = None, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
         return self.run(binary or need_kubectl(), *argv, check=check, stdin=stdin, timeout=timeout)
 

@@ -42,7 +42,7 @@ class SpdyClient:
 
     async def until_ended(self, *streams: int) -> None:
         parser = FrameParser()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not set(streams) <= self.ended:
                 data = await self.reader.read(65536)
                 assert data, f"the connection ended; got {dict(self.received)}"

@@ -44,7 +44,7 @@ class HTTP:
     async def events(self, path: str, count: int) -> list[dict[str, Any]]:
         """The first ``count`` events of a watch."""
         found: list[dict[str, Any]] = []
-        async with asyncio.timeout(10), self.session.get(self.url + path) as response:
+        async with asyncio.timeout(60), self.session.get(self.url + path) as response:
             assert response.status == 200, await response.text()
             while len(found) < count and (line := await response.content.readline()):
                 found.append(json.loads(line))

@@ -28,7 +28,7 @@ class Cluster:
     client: Client
     nodes: SimulatedNodes
 
-    async def until(self, condition: Callable[[], Awaitable[Any]], *, seconds: float = 20.0) -> Any:
+    async def until(self, condition: Callable[[], Awaitable[Any]], *, seconds: float = 60.0) -> Any:
         """The first true value of ``condition``; fails with its last value."""
         last: Any = None
         try:

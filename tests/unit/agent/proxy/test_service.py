@@ -63,7 +63,7 @@ async def proxying(
 
 
 async def until(done: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not done():  # noqa: ASYNC110 - what is awaited is the effect of a watch event
             await asyncio.sleep(0.002)
 
@@ -172,7 +172,7 @@ async def test_health_check_node_port() -> None:
             async with http.get(f"http://127.11.0.1:{check}/") as answer:
                 return answer.status, await answer.json()
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     status, body = await probe()
@@ -182,7 +182,7 @@ async def test_health_check_node_port() -> None:
         assert (status, body["localEndpoints"]) == (503, 0)
         assert body["service"] == {"namespace": "default", "name": "web"}
         api.put(resources.ENDPOINTSLICES, slice_for(server))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await probe())[0] != 200:  # noqa: ASYNC110 - what is awaited is the effect of a watch event
                 await asyncio.sleep(0.005)
 

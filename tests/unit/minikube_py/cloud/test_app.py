@@ -95,7 +95,7 @@ async def node(api: FakeAPI, name: str, ip: str, *, health: int) -> AsyncIterato
 
 
 async def until(done: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not done():  # noqa: ASYNC110 - what is awaited is the effect of a watch event
             await asyncio.sleep(0.005)
 
@@ -114,7 +114,7 @@ async def ask(ip: str, number: int) -> str:
 
 
 async def answered(ip: str, number: int, *, expected: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await ask(ip, number) != expected:  # noqa: ASYNC110 - what is awaited is a health check
             await asyncio.sleep(0.02)
 

@@ -35,7 +35,7 @@ class Setup:
         return [path.split("/")[-2] for path in posts]
 
     async def until_bound(self, count: int) -> list[str]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.bound()) < count:  # noqa: ASYNC110 - the fake API has no event for it
                 await asyncio.sleep(0.005)
         return self.bound()

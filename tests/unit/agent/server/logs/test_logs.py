@@ -92,7 +92,7 @@ class Followed:
             self.seen += piece
 
     async def until(self, text: bytes) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             while True:
                 if self.seen == text:
                     return

@@ -82,7 +82,7 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _settled(plane: UserspacePlane, before: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while descriptors() > before or plane.draining():
             plane.apply({})
             await asyncio.sleep(0.01)
