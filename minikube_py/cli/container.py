@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from minikube_py.cluster import containers
-from minikube_py.cluster.engine import LABEL, NoEngine, engine_socket, remove_containers
+from minikube_py.cluster.engine import LABEL, NODE_LABEL, NoEngine, engine_socket, remove_containers
 from minikube_py.cluster.plan import ClusterPlan
 
 _CONTROLPLANE = "minikube_py.cluster.controlplane:main"
@@ -55,7 +55,7 @@ def agent() -> None:
         containers.join_network(plan, node)
         code = _run(plan, "agent.app:main", f"agent-{node.name}")
         if code == 0:
-            remove_containers(engine_socket(), {LABEL: plan.paths.label, "minik.node": node.name})
+            remove_containers(engine_socket(), {LABEL: plan.paths.label, NODE_LABEL: node.name})
     except (NoEngine, OSError) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(code)

@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 LABEL: Final = "minik.cluster"
+NODE_LABEL: Final = "minik.node"
 #: Marks the images that agents make for themselves: the pause program and the built-in ones.
 _OWN_IMAGES: Final = "minik.kind"
 _DEFAULT: Final = "unix:///var/run/docker.sock"

@@ -206,6 +206,7 @@ class Supervisor:
         for name in names:
             if name in self._children:
                 self._children[name].signal(signal.SIGKILL)
+        self._assembly.switch_off(node)
         self._reroute(without=node)
         return {"stopped": node}
 

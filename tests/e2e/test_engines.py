@@ -205,6 +205,18 @@ def test_an_engine_that_dies(cluster: MinikCluster, engine: PrivateEngine) -> No
     )
 
 
+@docker_only
+def test_a_node_that_is_switched_off_takes_its_containers_along(cluster: MinikCluster, engine: PrivateEngine) -> None:
+    node = f"{cluster.name}-2"
+    assert engine.docker("ps", "-q", "--filter", f"label=minik.node={node}")
+    cluster.minik("node", "stop", node, "--name", cluster.name)
+    eventually(
+        lambda: not engine.docker("ps", "-q", "--filter", f"label=minik.node={node}"),
+        within=PATIENCE,
+        what="the containers of the node to go",
+    )
+
+
 @compose_only
 def test_agents_come_and_go(cluster: MinikCluster, engine: PrivateEngine) -> None:
     """Killed, a container is back with its pods; another agent is another node; one less takes its pods along."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,15 @@ _SILENCE_SECONDS = 60.0
 class DockerImages:
     """The ImageStore of an engine."""
 
-    def __init__(self, engine: Engine, pulled: PulledImages | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        pulled: PulledImages | None = None,
+        make_builtin: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._engine = engine
         self._pulled = pulled
+        self._make_builtin = make_builtin
 
     async def ensure(
         self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = (), on_progress: Progress = unwatched
@@ -37,6 +43,11 @@ class DockerImages:
         """The image. Raises ImageFault: ErrImagePull, ErrImageNeverPull, InvalidImageName."""
         name = image if image.startswith("sha256:") else canonical_name(image)
         found = await self._find(image)
+        if found is None and name in (HOST, ECHO) and self._make_builtin is not None:
+            await self._make_builtin()  # somebody has cleaned the engine up
+            return await self.ensure(image, pull_policy="Never")
+        if found is not None and name in (HOST, ECHO):
+            return found  # no registry has them
         if pull_policy == "Never" and found is None:
             raise ImageFault("ErrImageNeverPull", f'Container image "{image}" is not present with pull policy of Never')
         if found is None or pull_policy == "Always":

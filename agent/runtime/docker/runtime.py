@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,6 +16,7 @@ from agent.runtime import portforward
 from agent.runtime.docker import anchor, hosttools, labels, translate
 from agent.runtime.docker.anchor import NodeAnchor
 from agent.runtime.docker.collector import ImageCollector, PulledImages, disk_of
+from agent.runtime.docker.commands import run_command
 from agent.runtime.docker.engine import Engine, EngineFault
 from agent.runtime.docker.home import Home, find_home
 from agent.runtime.docker.images import DockerImages
@@ -46,7 +46,6 @@ from minikube_py.aio.tasks import TaskSet
 _LONGEST_MESSAGE: Final = 4096
 _LOG_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.005
-_KILL_TRIES: Final = 200
 
 
 class DockerRuntime:
@@ -70,7 +69,7 @@ class DockerRuntime:
     ) -> None:
         self._engine = Engine(engine_socket)
         pulled = PulledImages(state_dir / "pulled-images")
-        self.images = DockerImages(self._engine, pulled)
+        self.images = DockerImages(self._engine, pulled, self._ensure_builtin)
         self._own = translate.owner(cluster, node_name)
         self._state_dir = state_dir / "docker"
         self._clock = clock or SystemClock()
@@ -258,27 +257,8 @@ class DockerRuntime:
     async def exec(
         self, container_id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False
     ) -> Streams:
-        body = {"AttachStdin": stdin, "AttachStdout": True, "AttachStderr": True, "Tty": tty, "Cmd": list(command)}
-        try:
-            exec_id = (await self._engine.post(f"/containers/{container_id}/exec", body))["Id"]
-            connection = await self._engine.hijack(f"/exec/{exec_id}/start", {"Detach": False, "Tty": tty})
-        except EngineFault as fault:
-            raise RuntimeFault("ExecError", fault.message) from fault
-
-        async def exit_code() -> int:
-            while (told := await self._engine.get(f"/exec/{exec_id}/json"))["Running"]:
-                await self._clock.sleep(_POLL_SECONDS)
-            return int(told["ExitCode"])
-
-        async def resize(columns: int, rows: int) -> None:
-            await self._engine.post(f"/exec/{exec_id}/resize", h=rows, w=columns)
-
-        async def hang_up() -> None:
-            with contextlib.suppress(RuntimeFault, OSError):
-                await self._kill_command(exec_id)
-
-        return HijackedStreams(
-            connection, tty=tty, tasks=self._tasks, exit_code=exit_code, resize=resize, hang_up=hang_up
+        return await run_command(
+            self._engine, container_id, command, tty=tty, stdin=stdin, tasks=self._tasks, clock=self._clock
         )
 
     async def attach(self, container_id: str, *, stdin: bool = False) -> Streams:
@@ -419,17 +399,6 @@ class DockerRuntime:
                 return False
             raise
         return True
-
-    async def _kill_command(self, exec_id: str) -> None:
-        """The engine has no way to end a command, but tells its pid as soon as it runs."""
-        for _ in range(_KILL_TRIES):
-            told = await self._engine.get(f"/exec/{exec_id}/json")
-            if told["Pid"]:
-                os.kill(told["Pid"], 9)
-                return
-            if not told["Running"] and told["ExitCode"] is not None:
-                return
-            await self._clock.sleep(_POLL_SECONDS)
 
     async def _delete(self, container_id: str) -> None:
         self._inspected.pop(container_id, None)
