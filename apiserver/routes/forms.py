@@ -96,7 +96,7 @@ def encode_event(kind: str, obj: bytes) -> bytes:
 
 
 def _bookmark_metadata(revision: int, initial_end: bool) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
+    metadata: dict[str, Any] = {"resourceVersion": str(revision)}
     if initial_end:
         metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
     return metadata

@@ -36,7 +36,21 @@ def class_strategy(resource: Resource) -> KindStrategy:
 
 def template_strategy(resource: Resource) -> KindStrategy:
     """ResourceClaimTemplates."""
-    return KindStrategy(resource=resource, validate_change=_fixed_spec, table=_PLAIN_TABLE)
+    return KindStrategy(resource=resource, defaulter=_default_template, validate_change=_fixed_spec, table=_PLAIN_TABLE)
+
+
+def _default_claim(claim: Object) -> None:
+    """A request without more words is for one device (``pkg/apis/resource/v1/defaults.go``)."""
+    for request in ((claim.get("spec") or {}).get("devices") or {}).get("requests") or ():
+        exactly = request.get("exactly")
+        for wanted in [*([exactly] if exactly is not None else []), *(request.get("firstAvailable") or ())]:
+            mode = wanted.setdefault("allocationMode", "ExactCount")
+            if mode == "ExactCount" and not wanted.get("count"):
+                wanted["count"] = 1
+
+
+def _default_template(template: Object) -> None:
+    _default_claim(template.get("spec") or {})
 
 
 def _claim_state(claim: Object) -> str:
@@ -55,7 +69,11 @@ def claim_strategy(resource: Resource) -> KindStrategy:
     """ResourceClaims."""
     state = Column("State", description="Whether it is allocated, and to whom it is reserved.")
     return KindStrategy(
-        resource=resource, has_status=True, validate_change=_fixed_spec, table=Table((NAME, state, AGE), _claim_cells)
+        resource=resource,
+        defaulter=_default_claim,
+        has_status=True,
+        validate_change=_fixed_spec,
+        table=Table((NAME, state, AGE), _claim_cells),
     )
 
 

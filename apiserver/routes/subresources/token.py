@@ -5,6 +5,7 @@ Follows ``pkg/registry/core/serviceaccount/storage/token.go``.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from apiserver.auth.tokens import ServiceAccountTokens
@@ -12,7 +13,7 @@ from apiserver.refusals import conflict, not_found
 from apiserver.registry.context import Reader
 from minikube_py.api.errors import BadRequest
 from minikube_py.api.fields import FieldError, invalid, invalid_object
-from minikube_py.api.meta import format_time, metadata, uid_of
+from minikube_py.api.meta import format_time, metadata, new_uid, uid_of
 from minikube_py.api.resources import NODES, PODS, SECRETS, SERVICEACCOUNTS
 from minikube_py.api.types import Object
 
@@ -36,7 +37,12 @@ def grant(tokens: ServiceAccountTokens, reader: Reader, namespace: str, name: st
     return {
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",
-        "metadata": {"name": name, "namespace": namespace, "creationTimestamp": None},
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": new_uid(),
+            "creationTimestamp": format_time(expires - timedelta(seconds=seconds)),
+        },
         "spec": {
             "audiences": audiences,
             "expirationSeconds": seconds,
