@@ -250,10 +250,10 @@ async def test_a_range_stays_while_a_service_needs_it(timed: TimedCluster) -> No
         condition = find_condition(status.get("conditions"), "Ready")
         return condition is not None and condition["status"] == value
 
-    await timed.until(ready)
+    await timed.until(ready, seconds=60)
     await timed.client.create(SERVICES, service_at("203.0.113.10"))
     await timed.client.delete(SERVICECIDRS, "spare")
-    await timed.until(lambda: ready("False"))
+    await timed.until(lambda: ready("False"), seconds=60)
     await timed.passes(15)
     assert await ready("False")
     await timed.client.delete(SERVICES, "web", "default")
@@ -262,7 +262,7 @@ async def test_a_range_stays_while_a_service_needs_it(timed: TimedCluster) -> No
         await timed.passes(1)
         return "spare" not in [name_of(entry) for entry in await timed.items(SERVICECIDRS, "")]
 
-    await timed.until(gone)
+    await timed.until(gone, seconds=60)
 
 
 async def test_addresses_are_repaired(timed: TimedCluster) -> None:
@@ -278,10 +278,10 @@ async def test_addresses_are_repaired(timed: TimedCluster) -> None:
         names = [name_of(entry) for entry in await timed.items(IPADDRESSES, "")]
         return "10.96.7.7" in names and "10.96.7.8" not in names
 
-    await timed.until(repaired)
+    await timed.until(repaired, seconds=60)
 
     async def told() -> bool:
         reasons = {event["reason"] for event in await timed.items(EVENTS)}
         return {"ClusterIPNotAllocated", "IPAddressNotAllocated"} <= reasons
 
-    await timed.until(told)
+    await timed.until(told, seconds=60)
