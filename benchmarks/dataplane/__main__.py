@@ -15,7 +15,7 @@ from collections import defaultdict
 from benchmarks.dataplane.rig import BULK, HTTP, Proxy, Rig, rig
 from tests.support.netlab import PODS
 
-KINDS = ("direct", "userspace", "nftables", "haproxy", "nginx")
+KINDS = ("direct", "userspace", "nftables", "dnat", "haproxy", "nginx")
 Figures = dict[str, float]
 
 
@@ -99,16 +99,20 @@ def report(rounds: list[dict[str, Figures]], kinds: list[str]) -> None:
             f"{statistics.median(by_kind[kind]):14.3f}" if by_kind[kind] else f"{'-':>14}" for kind in kinds
         )
         print(f"{name:16}{cells}")
-    if "haproxy" not in kinds:
-        return
-    print("\nratio to haproxy in the same round: median (lowest-highest)")
+    if "haproxy" in kinds:
+        _ratios(values, [kind for kind in kinds if kind != "haproxy"], "haproxy")
+    if "dnat" in kinds:
+        _ratios(values, [kind for kind in kinds if kind == "nftables"], "dnat")
+
+
+def _ratios(values: dict[str, dict[str, list[float]]], kinds: list[str], reference: str) -> None:
+    print(f"\nratio to {reference} in the same round: median (lowest-highest)")
     for name, by_kind in values.items():
         for kind in kinds:
-            pairs = list(zip(by_kind[kind], by_kind["haproxy"], strict=False))
-            if kind != "haproxy" and pairs:
-                ratios = sorted(mine / theirs for mine, theirs in pairs if theirs)
-                if ratios:
-                    print(f"{name:16}{kind:>12} {statistics.median(ratios):6.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})")
+            pairs = zip(by_kind[kind], by_kind[reference], strict=False)
+            ratios = sorted(mine / theirs for mine, theirs in pairs if theirs)
+            if ratios:
+                print(f"{name:16}{kind:>12} {statistics.median(ratios):6.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})")
 
 
 if __name__ == "__main__":

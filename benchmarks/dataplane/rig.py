@@ -56,6 +56,20 @@ listen bulk
   server s {bulk}
 """
 
+_DNAT = """
+table ip hand {{
+  chain prerouting {{
+    type nat hook prerouting priority dstnat
+    ip daddr {vip} tcp dport 80 dnat to {web}
+    ip daddr {vip} tcp dport {bulk_port} dnat to {bulk}
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority srcnat
+    ct status dnat snat to {node}
+  }}
+}}
+"""
+
 
 @dataclass
 class Proxy:
@@ -135,6 +149,10 @@ class Rig:
         if name == "direct":
             yield Proxy(name, "")
             return
+        if name == "dnat":
+            with self._one_rule():
+                yield Proxy(name, VIP)
+            return
         process = self.spawn("node-1", PROXY_CORE, *self._command(name), stdout=subprocess.PIPE)
         with _running(process):
             if name in ("userspace", "nftables"):
@@ -142,6 +160,16 @@ class Rig:
             while self.lab.ask("a", VIP, BULK)[0] == "refused":
                 time.sleep(0.05)
             yield Proxy(name, VIP, process.pid, [process.pid, *_descendants(process.pid)])
+
+    @contextmanager
+    def _one_rule(self) -> Iterator[None]:
+        """What a person would write: the measure of the nftables plane."""
+        rules = _DNAT.format(vip=VIP, web=self.web[0], bulk=self.bulk, bulk_port=BULK, node=NODE_IP)
+        for command in (rules, "delete table ip hand"):
+            process = self.spawn("node-1", PROXY_CORE, "nft", "-f", "-", stdin=subprocess.PIPE)
+            process.communicate(command.encode())
+            if command is rules:
+                yield
 
     def _command(self, name: str) -> list[str]:
         servers = self.web
