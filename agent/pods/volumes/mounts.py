@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def container_mounts(
         fixed = bool(entry.get("readOnly")) or entry["name"] in read_only
         mounts.append(
             Mount(
-                source=_source(volume, entry, env, create=not fixed),
+                source=_source(volume, entry, env),
                 target=_absolute(entry["mountPath"]),
                 read_only=fixed,
                 propagation=_PROPAGATION.get(entry.get("mountPropagation", ""), "private"),
@@ -42,17 +43,17 @@ def _absolute(path: str) -> str:
     return path if path.startswith("/") else f"/{path}"
 
 
-def _source(volume: Path, entry: Mapping[str, Any], env: Mapping[str, str], *, create: bool) -> Path:
+def _source(volume: Path, entry: Mapping[str, Any], env: Mapping[str, str]) -> Path:
     sub_path = entry.get("subPath") or ""
     if entry.get("subPathExpr"):
         sub_path, missing = expand_reporting(entry["subPathExpr"], env)
         if missing:
             raise MountError(f"missing value for {', '.join(missing)} in subPathExpr {entry['subPathExpr']!r}")
-    return inside(volume, sub_path, create=create) if sub_path else volume
+    return inside(volume, sub_path) if sub_path else volume
 
 
 def inside(volume: Path, sub_path: str, *, create: bool = True) -> Path:
-    """The real path of ``sub_path`` below ``volume``; a directory is made where nothing is there.
+    """The real path of ``sub_path`` below ``volume``; ``create`` makes a directory where nothing is there.
 
     A symbolic link that the pod planted must not lead out of the volume (CVE-2017-1002101).
     """
@@ -62,9 +63,20 @@ def inside(volume: Path, sub_path: str, *, create: bool = True) -> Path:
     found = os.path.realpath(os.path.join(root, sub_path))
     if found != root and not found.startswith(root + os.sep):
         raise MountError(f'subPath "{sub_path}" leads outside of its volume')
-    if not os.path.lexists(found):
+    if create and not os.path.lexists(found):
         try:
-            os.makedirs(found, mode=0o750 if not create else 0o777, exist_ok=True)
+            _make_directories(root, found)
         except OSError as error:
             raise MountError(f'cannot create subPath "{sub_path}": {error.strerror}') from error
     return Path(found)
+
+
+def _make_directories(root: str, path: str) -> None:
+    """As the kubelet's SafeMakeDir: every directory that is made gets the mode of ``root``, setgid bit and all."""
+    mode = stat.S_IMODE(os.stat(root).st_mode)
+    at = root
+    for part in os.path.relpath(path, root).split(os.sep):
+        at = os.path.join(at, part)
+        if not os.path.isdir(at):
+            os.mkdir(at)
+            os.chmod(at, mode)

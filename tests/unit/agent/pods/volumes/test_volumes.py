@@ -123,7 +123,10 @@ def test_sub_paths_stay_inside_their_volume(tmp_path: Path) -> None:
     (volume / "out").symlink_to("/etc")
     (volume / "in").symlink_to("dir")
     assert inside(volume, "in") == volume / "dir"
+    volume.chmod(0o2777)
     assert inside(volume, "new/one").is_dir()
+    assert {path.stat().st_mode & 0o7777 for path in (volume / "new", volume / "new/one")} == {0o2777}
+    assert not inside(volume, "absent", create=False).exists()
     for path in ("out", "out/passwd", "../x", "/etc", "dir/../../x"):
         with pytest.raises(MountError):
             inside(volume, path)
