@@ -18,7 +18,7 @@ from minikube_py.labs.lint import prove_within, read_through
 from minikube_py.labs.measure import Observer
 from minikube_py.labs.variation import UnknownValue, Values
 
-_LONGEST_SECONDS = 180.0
+_LONGEST_SECONDS = 300.0
 MakeObserver = Callable[[Client, LabFolder], Observer]
 
 

@@ -47,9 +47,13 @@ def read_through(folder: LabFolder) -> list[str]:
 
 
 async def prove(observer: Observer, folder: LabFolder, seed: str, values: Values, clock: Clock) -> Timing:
-    """Start, fail, solve, pass, remove. Raises LabFault with the check that is wrong; the namespaces go in any case."""
+    """Start, fail, solve, pass, remove. Raises LabFault with the check that is wrong; the namespaces go in any case.
+
+    A lab that somebody has started already is theirs: it raises AlreadyStarted and is not touched.
+    """
     lab = folder.filled(values)
     begun = clock.monotonic()
+    mine = True
     try:
         await session.start(observer, folder, seed, values)
         started = clock.monotonic()
@@ -58,8 +62,12 @@ async def prove(observer: Observer, folder: LabFolder, seed: str, values: Values
         await session.carry_out(observer, folder, lab.solution, values)
         await _settle(observer, lab, clock, solved=True)
         return Timing(started - begun, clock.monotonic() - solving)
+    except session.AlreadyStarted:
+        mine = False
+        raise
     finally:
-        await session.remove(observer, folder)
+        if mine:
+            await session.remove(observer, folder)
 
 
 async def _settle(observer: Observer, lab: Lab, clock: Clock, *, solved: bool) -> None:

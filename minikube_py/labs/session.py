@@ -14,7 +14,7 @@ import orjson
 
 from minikube_py.api import resources
 from minikube_py.api.errors import AlreadyExists, Conflict, Gone, NotFound
-from minikube_py.api.meta import annotations_of, condition_is_true, is_deleting, name_of, namespace_of
+from minikube_py.api.meta import annotations_of, condition_is_true, is_deleting, labels_of, name_of, namespace_of
 from minikube_py.api.resources import ResourceTable
 from minikube_py.api.types import Object
 from minikube_py.client.manifests import parse_manifests
@@ -51,11 +51,13 @@ async def cluster_values(client: Client) -> dict[str, Any]:
 
 
 async def seed_of(client: Client, folder: LabFolder) -> str:
-    """The seed that the lab was started with. Raises NotStarted."""
+    """The seed that the lab was started with. Raises NotStarted, also where the namespace is another's."""
     try:
         namespace = await client.get(resources.NAMESPACES, folder.namespace)
     except NotFound:
         raise NotStarted(f"lab {folder.name} is not started: minik lab start {folder.name}") from None
+    if labels_of(namespace).get(LAB_LABEL) != folder.name:
+        raise NotStarted(f"namespace {folder.namespace} was not made by this lab: remove or rename it")
     return annotations_of(namespace).get(SEED_ANNOTATION, "")
 
 
@@ -91,8 +93,9 @@ async def carry_out(observer: Observer, folder: LabFolder, steps: Sequence[Step]
 
 
 async def remove(observer: Observer, folder: LabFolder) -> None:
-    """Delete the namespaces, and return when they are gone."""
-    names = list(folder.namespaces().values())
+    """Delete the namespaces that the lab made, and return when they are gone."""
+    found = (await observer.client.list(resources.NAMESPACES, label_selector=f"{LAB_LABEL}={folder.name}")).items
+    names = list(map(name_of, found))
     for name in names:
         try:
             await observer.client.delete(resources.NAMESPACES, name)
