@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from decimal import Decimal
 
 from minikube_py.api.meta import key_of, namespace_of
 from minikube_py.api.quantity import Form, format_quantity, quantity
-from minikube_py.api.quotausage import counted_resources, total_usage, usage_of
+from minikube_py.api.quotausage import counted_resources, matches_scopes, total_usage, usage_of
 from minikube_py.api.resources import RESOURCEQUOTAS, Resource
 from minikube_py.api.types import Object, ObjectKey
 from minikube_py.client.informer import Informer
@@ -60,19 +59,17 @@ class ResourceQuotaController(Controller):
             if obj is None or not (quotas := ownership.in_namespace(self._quotas, namespace_of(obj))):
                 return
             now = self.clock.now()
-            if old is not None and new is not None and _counts_alike(resource, old, new, now):
-                return
+            same = old is not None and new is not None and usage_of(resource, old, now) == usage_of(resource, new, now)
             for quota in quotas:
-                self.queue.add(key_of(quota))
+                if not same or _changed_scope(quota, resource, old, new):
+                    self.queue.add(key_of(quota))
 
         return observe
 
 
-def _counts_alike(resource: Resource, old: Object, new: Object, now: datetime) -> bool:
-    """Whether a change moves nothing between quotas: the same usage, in the same scopes."""
-    if (old.get("spec") or {}).get("activeDeadlineSeconds") != (new.get("spec") or {}).get("activeDeadlineSeconds"):
-        return False
-    return usage_of(resource, old, now) == usage_of(resource, new, now)
+def _changed_scope(quota: Object, resource: Resource, old: Object | None, new: Object | None) -> bool:
+    """Whether a change takes an object into a quota's scopes, or out of them."""
+    return matches_scopes(quota, resource, old or {}) != matches_scopes(quota, resource, new or {})
 
 
 def _written(amount: Decimal, limit: str) -> str:
