@@ -18,6 +18,8 @@ from agent.runtime.protocol import RuntimeFault
 API_VERSION: Final = "v1.41"
 #: Where an engine listens unless it is told otherwise.
 DEFAULT_ENGINE: Final = Path("/var/run/docker.sock")
+#: Calls under way at once; more wait for their turn.
+_MOST_CALLS: Final = 32
 _LONGEST_HEAD: Final = 64 * 1024
 
 
@@ -41,17 +43,23 @@ class Engine:
 
     def __init__(self, socket_path: Path) -> None:
         self._path = str(socket_path)
-        self._session: aiohttp.ClientSession | None = None
+        self._calls: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
-        connector = aiohttp.UnixConnector(self._path, limit=32)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        self._calls = self._connected(_MOST_CALLS)
+        self._streams = self._connected(0)  # without a limit: every container's log is followed as long as it lives
 
     async def close(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        for session in (self._calls, self._streams):
+            if session is not None:
+                await session.close()
+        self._calls = self._streams = None
+
+    def _connected(self, limit: int) -> aiohttp.ClientSession:
+        connector = aiohttp.UnixConnector(self._path, limit=limit)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
+        return aiohttp.ClientSession(connector=connector, timeout=timeout)
 
     async def get(self, path: str, **query: Any) -> Any:
         return await self._call("GET", path, query)
@@ -68,7 +76,7 @@ class Engine:
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """The body of an answer as it comes, without a limit of time. Raises EngineFault, EngineGone."""
         try:
-            async with self._open().request(
+            async with _open(self._streams).request(
                 method, self._url(path, query), data=data, headers=headers
             ) as response:  # fmt: skip
                 if response.status >= 400:
@@ -103,7 +111,7 @@ class Engine:
         headers: Mapping[str, str] | None = None,
     ) -> Any:  # fmt: skip
         try:
-            async with self._open().request(
+            async with _open(self._calls).request(
                 method, self._url(path, query), json=body, headers=headers
             ) as response:  # fmt: skip
                 data = await response.read()
@@ -113,13 +121,14 @@ class Engine:
         except (aiohttp.ClientError, OSError) as error:
             raise EngineGone(str(error)) from error
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            raise EngineGone("the connection is closed")
-        return self._session
-
     def _url(self, path: str, query: Mapping[str, Any]) -> str:
         return f"http://docker/{API_VERSION}{path}?{_encode(query)}"
+
+
+def _open(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
+    if session is None:
+        raise EngineGone("the connection is closed")
+    return session
 
 
 def _encode(query: Mapping[str, Any]) -> str:
