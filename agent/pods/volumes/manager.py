@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -152,7 +153,8 @@ class VolumeManager:
             make_memory_directory(path, size, mounted=self._own_mounts)
         else:
             path.mkdir()
-        path.chmod(0o777)
+        if not path.is_mount():
+            path.chmod(0o777)
         group = _fs_group(pod)
         if group is not None:
             _share_with(path, group)
@@ -183,7 +185,7 @@ def _fs_group(pod: Object) -> int | None:
 def _share_with(path: Path, group: int) -> None:
     try:
         os.chown(path, -1, group)
-        path.chmod(0o2777)
+        path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_ISGID | 0o770)
     except OSError:
         pass  # rootless with a single id: everybody in the pod is the same user
 

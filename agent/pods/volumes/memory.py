@@ -28,11 +28,11 @@ def memory_size(pod: Object, source: dict[str, Any], allocatable_bytes: int) -> 
 
 
 def make_memory_directory(path: Path, size_bytes: int, *, mounted: bool) -> None:
-    """A directory in memory that ``path`` is or leads to. Raises OSError."""
+    """A directory in memory that ``path`` is or leads to; a tmpfs has its usual mode, 1777. Raises OSError."""
     if mounted:
         path.mkdir()
         try:
-            mounts.mount("tmpfs", str(path), "tmpfs", options=f"mode=777,size={size_bytes}")
+            mounts.mount("tmpfs", str(path), "tmpfs", options=f"size={size_bytes}")
             return
         except OSError:
             path.rmdir()
