@@ -7,6 +7,7 @@ deferred until room is made; a memory limit is not lowered below what is in use;
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from agent.pods.resize import Resize, allocation_of, is_allocated, resizes, summary
 from agent.pods.services import PodServices
@@ -26,6 +27,7 @@ class PodResizer:
         self._services = services
         self._publish = publish
         self._under_way = False
+        self._loose = False
 
     def consider(self) -> None:
         """Agree to what the spec asks for, or say why not yet. To be called before a changed spec is published."""
@@ -43,6 +45,15 @@ class PodResizer:
         state.resize_deferred = refusal or ""
         state.resize_generation = self._generation
 
+    async def loosen(self) -> None:
+        """Before anything is resized or replaced: no container may have more than its pod, so the pod's limits go."""
+        state = self._state
+        seen = self._services.view.get(state.uid)
+        if seen.sandbox is not None and resizes(state.allocated, seen, state.actual):
+            free = replace(pod_resources(state.allocated), cpu_limit_millis=None, memory_limit_bytes=None)
+            await self._services.runtime.update_pod_resources(seen.sandbox.id, free)
+            self._loose = True
+
     async def apply(self) -> float | None:
         """Hold what runs to the allocation. Returns the seconds after which to try again."""
         state = self._state
@@ -50,6 +61,7 @@ class PodResizer:
         due = [each for each in resizes(state.allocated, seen, state.actual) if not each.restart]
         try:
             await self._apply(due)
+            await self._tighten()
         except (RuntimeFault, OSError) as fault:
             if state.resize_error != str(fault):
                 state.events.warning("ResizeError", f"Pod resize error: {self._summary(str(fault))}")
@@ -78,11 +90,17 @@ class PodResizer:
         if not due or sandbox is None:
             return
         await self._check_memory(due)
-        await runtime.update_pod_resources(sandbox.id, resources({}))
         for each in due:
             await runtime.update_resources(each.status.id, resources(each.wanted))
             state.actual[each.container.name, each.status.attempt] = each.wanted
-        await runtime.update_pod_resources(sandbox.id, pod_resources(state.allocated))
+
+    async def _tighten(self) -> None:
+        """The pod's own limits again, as they are to be now."""
+        sandbox = self._services.view.get(self._state.uid).sandbox
+        if self._loose and sandbox is not None:
+            limits = pod_resources(self._state.allocated)
+            await self._services.runtime.update_pod_resources(sandbox.id, limits)
+            self._loose = False
 
     async def _check_memory(self, due: list[Resize]) -> None:
         """Raises RuntimeFault where a limit would be lowered below what is in use: the kernel would kill for it."""

@@ -254,6 +254,7 @@ class PodWorker:
         if actions.kill_pod and not actions.create_sandbox:
             self.stage = Stage.STOPPING
             return
+        await self._resizer.loosen()
         if not actions.idle:
             self._wake_after(await self._sync.run(actions))
         self._wake_after(await self._resizer.apply())
