@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -36,8 +38,10 @@ from tests.support.services import endpoint, endpoint_slice, service
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root (or unshare -Ur)")]
 
 RECORD = Path(__file__).with_name("answers.json")
-#: How often a cell is asked until everybody who may answer has: of two endpoints one stays silent once in 2**23 times.
-_ASKS = 24
+#: How often a cell is asked until everybody who may answer has: of two endpoints one stays silent once in 2**40 times.
+_ASKS = 48
+#: From then on with pauses of chance: two origins that ask in turn would each get the same one of two for ever.
+_IN_STEP = 4
 #: How long an answer may take on a busy machine, and how long silence is listened to where it is expected.
 _PATIENCE_SECONDS, _SILENCE_SECONDS = 5.0, 0.3
 _LAST = "10.96.3.1"
@@ -131,7 +135,9 @@ def ask_until(lab: Lab, cell: Ask, expected: set[str] | None) -> list[str]:
     """Everybody who answers. Asking ends when all expected answers have come."""
     seen: set[str] = set()
     seconds = _SILENCE_SECONDS if expected == {"timeout"} else _PATIENCE_SECONDS
-    for _ in range(_ASKS):
+    for turn in range(_ASKS):
+        if turn > _IN_STEP:
+            time.sleep(random.uniform(0, 0.02))
         who, whom = lab.ask(cell.origin, cell.ip, cell.port, protocol=cell.protocol, timeout=seconds)
         who = "timeout" if who == "unreachable" else who  # a packet that nobody takes circles between node and fabric
         seen.add(f"{who} sees {whom}" if whom else who)
@@ -146,6 +152,7 @@ async def ask_all(lab: Lab, recorded: Answers) -> Answers:
 
     def from_origin(origin: str) -> Answers:
         mine = [cell for cell in cells if cell.origin == origin]
+        random.shuffle(mine)  # so that origins seldom ask one Service at the same time
         return {
             cell.name: ask_until(lab, cell, set(recorded[cell.name]) if cell.name in recorded else None)
             for cell in mine
