@@ -27,6 +27,7 @@ spec:
         image: minik.local/echo
         ports: [{containerPort: 8080}]
         readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+        lifecycle: {preStop: {sleep: {seconds: 5}}}  # for as long as a busy machine may take to tell every node
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
