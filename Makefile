@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install check format lint types layers test demo bench clean
+.PHONY: install check format lint types layers test test-parts test-clusters demo bench clean
 
 install: $(BIN)/minik
 
@@ -16,7 +16,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(MAKE) --no-print-directory test
 
 format: install
 	$(BIN)/ruff format .
@@ -32,14 +32,21 @@ types: install
 layers: install
 	$(BIN)/lint-imports
 
+# Side by side: one half of the tests computes, the other half mostly waits.
 test: install
-	$(BIN)/pytest
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-parts test-clusters
+
+test-parts: install
+	$(BIN)/pytest tests/arch tests/unit tests/contract
+
+test-clusters: install
+	$(BIN)/pytest tests/integration tests/e2e
 
 demo: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
 bench: install
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks all
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
