@@ -52,6 +52,11 @@ def test_a_private_registry(cluster: MinikCluster, namespace: str, tmp_path: Pat
         registry.push("private/tool:1", [busybox_layer()], {"Env": ["PATH=/bin"], "Cmd": ["sleep", "3600"]})
         image = f"--image={registry.address}/private/tool:1"
         cluster.kubectl("run", "stranger", "-n", namespace, image)
+        # Before anybody else has the image pulled: then it is on the machine for strangers too.
+        waiting = "{.status.containerStatuses[0].state.waiting.reason}"
+        cluster.kubectl("wait", "pod/stranger", "-n", namespace, f"--for=jsonpath={waiting}=ImagePullBackOff",
+                        "--timeout=60s", timeout=90)  # fmt: skip
+        assert "authorization failed" in cluster.kubectl("get", "events", "-n", namespace).stdout
         cluster.apply(json.dumps(pull_secret(registry)), namespace=namespace)
         patch = '{"imagePullSecrets": [{"name": "ann"}]}'
         cluster.kubectl("patch", "serviceaccount", "default", "-n", namespace, "-p", patch)
@@ -60,10 +65,6 @@ def test_a_private_registry(cluster: MinikCluster, namespace: str, tmp_path: Pat
         )
         cluster.kubectl("wait", "pod/ann", "-n", namespace, "--for=condition=Ready", "--timeout=60s", timeout=90)
         assert "Successfully pulled image" in cluster.kubectl("get", "events", "-n", namespace).stdout
-        waiting = "{.status.containerStatuses[0].state.waiting.reason}"
-        cluster.kubectl("wait", "pod/stranger", "-n", namespace, f"--for=jsonpath={waiting}=ImagePullBackOff",
-                        "--timeout=60s", timeout=90)  # fmt: skip
-        assert "authorization failed" in cluster.kubectl("get", "events", "-n", namespace).stdout
     finally:
         registry.stop()
 

@@ -21,20 +21,21 @@ _NEW_DATA = "..data_tmp"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file of a volume: its bytes and its permission bits."""
+    """One file of a volume: its bytes, its permission bits and its owner (-1: whoever writes it)."""
 
     data: bytes
     mode: int = 0o644
+    uid: int = -1
 
 
 #: Files by their path relative to the volume.
 Payload = Mapping[str, File]
 
 
-def write_payload(root: Path, payload: Payload, now: datetime, *, owner: tuple[int, int] | None = None) -> bool:
+def write_payload(root: Path, payload: Payload, now: datetime, *, group: int = -1) -> bool:
     """Make ``root`` show exactly ``payload``. Returns whether anything had to change. Raises OSError.
 
-    ``owner`` (uid, gid; -1 keeps) is applied where the process may.
+    ``group`` (-1 keeps the writer's) and the files' owners are applied where the process may.
     """
     root.mkdir(parents=True, exist_ok=True)
     root.chmod(0o755)
@@ -45,7 +46,7 @@ def write_payload(root: Path, payload: Payload, now: datetime, *, owner: tuple[i
     try:
         fresh.chmod(0o755)
         for name, file in payload.items():
-            _write(fresh / name, file, owner)
+            _write(fresh / name, file, group)
         _switch(root, fresh.name)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -76,19 +77,19 @@ def _same(directory: Path, payload: Payload) -> bool:
         return False
 
 
-def _write(path: Path, file: File, owner: tuple[int, int] | None) -> None:
+def _write(path: Path, file: File, group: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(file.data)
         os.fchmod(out.fileno(), file.mode)
-        if owner is not None:
-            _give(out.fileno(), owner)
+        if (file.uid, group) != (-1, -1):
+            _give(out.fileno(), file.uid, group)
 
 
-def _give(descriptor: int, owner: tuple[int, int]) -> None:
+def _give(descriptor: int, uid: int, group: int) -> None:
     try:
-        os.fchown(descriptor, *owner)
+        os.fchown(descriptor, uid, group)
     except OSError:
         pass  # rootless with a single id: everything belongs to that one user anyway
 

@@ -127,8 +127,7 @@ class VolumeManager:
         if group is not None:
             files = {name: replace(file, mode=file.mode | 0o440) for name, file in files.items()}
         path = self._path(pod, volume, _plugin(volume))
-        owner = None if group is None else (-1, group)
-        await asyncio.to_thread(_write_files, path, files, self._clock, owner)
+        await asyncio.to_thread(_write_files, path, files, self._clock, -1 if group is None else group)
         return path
 
     async def _inputs(self, pod: Object, volume: dict[str, Any]) -> Inputs:
@@ -173,8 +172,8 @@ def _plugin(volume: Mapping[str, Any]) -> str:
     return next(name for key, name in names.items() if key in volume)
 
 
-def _write_files(path: Path, files: dict[str, File], clock: Clock, owner: tuple[int, int] | None) -> None:
-    write_payload(path, files, clock.now(), owner=owner)
+def _write_files(path: Path, files: dict[str, File], clock: Clock, group: int) -> None:
+    write_payload(path, files, clock.now(), group=group)
 
 
 def _fs_group(pod: Object) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from agent.pods.environment.downward import PodFacts, field_value, resource_value
 from agent.pods.environment.faults import EnvironmentFault
-from agent.pods.model import spec_of
+from agent.pods.model import all_containers, spec_of
 from agent.pods.volumes.atomic import File
 from agent.pods.volumes.errors import VolumeError
 from minikube_py.api.resources import CONFIGMAPS, SECRETS, Resource
@@ -146,9 +146,21 @@ def _downward_text(pod: Object, item: Source, facts: PodFacts) -> str:
     return resource_value(pod, spec_of(pod)["containers"][0], item.get("resourceFieldRef") or {}, facts)
 
 
-def _token(_pod: Object, source: Source, inputs: Inputs, mode: int) -> Files:
+def _token(pod: Object, source: Source, inputs: Inputs, mode: int) -> Files:
+    """A credential: where it is known who reads it, nobody else may (the kubelet's rule for projected tokens)."""
     request = next(tokens_of({"projected": {"sources": [{"serviceAccountToken": source}]}}))
-    return {source.get("path", "token"): File(inputs.tokens[request].encode(), mode)}
+    user = _only_user(pod)
+    if user is not None or (spec_of(pod).get("securityContext") or {}).get("fsGroup") is not None:
+        mode = 0o600
+    uid = -1 if user is None else user
+    return {source.get("path", "token"): File(inputs.tokens[request].encode(), mode, uid)}
+
+
+def _only_user(pod: Object) -> int | None:
+    """The user that all containers run as, where every one of them says so."""
+    whole = (spec_of(pod).get("securityContext") or {}).get("runAsUser")
+    users = {(each.spec.get("securityContext") or {}).get("runAsUser", whole) for each in all_containers(pod)}
+    return users.pop() if len(users) == 1 else None
 
 
 def _mode(item: Source, default: int) -> int:

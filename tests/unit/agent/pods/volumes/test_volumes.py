@@ -32,6 +32,34 @@ def files(volume: dict[str, Any], **metadata: Any) -> dict[str, tuple[bytes, int
     return {path: (file.data, file.mode) for path, file in found.items()}
 
 
+TOKEN = {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+
+
+@pytest.mark.parametrize(
+    ("pod_context", "own_context", "mode", "uid"),
+    [
+        ({}, {}, 0o644, -1),
+        ({"runAsUser": 1000}, {}, 0o600, 1000),
+        ({}, {"runAsUser": 7}, 0o600, 7),
+        ({"runAsUser": 1000}, {"runAsUser": 7}, 0o600, 7),
+        ({"fsGroup": 10000}, {}, 0o600, -1),
+        ({"runAsUser": 1000, "fsGroup": 10000}, {}, 0o600, 1000),
+    ],
+)
+def test_a_token_is_for_those_who_run(
+    pod_context: dict[str, Any], own_context: dict[str, Any], mode: int, uid: int
+) -> None:
+    containers = [{"name": "app", "image": "x", "securityContext": own_context}]
+    pod = make_pod(securityContext=pod_context, containers=containers)
+    file = volume_files(pod, TOKEN, INPUTS)["token"]
+    assert (file.mode, file.uid) == (mode, uid)
+
+
+def test_a_token_of_several_users_is_readable_by_all() -> None:
+    containers = [{"name": f"c{user}", "image": "x", "securityContext": {"runAsUser": user}} for user in (1, 2)]
+    assert volume_files(make_pod(containers=containers), TOKEN, INPUTS)["token"].mode == 0o644
+
+
 CASES: list[tuple[str, dict[str, Any], dict[str, tuple[bytes, int]]]] = [
     ("all keys", {"configMap": {"name": "cm"}}, {"a": (b"1", 0o644), "b": (b"2", 0o644), "c": (b"\xff", 0o644)}),
     (
