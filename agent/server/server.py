@@ -19,6 +19,7 @@ from agent.runtime.protocol import Runtime, RuntimeFault
 from agent.server.auth import require_administrator, server_context
 from agent.server.faults import FaultHandlers, Faults
 from agent.server.images import ImageHandlers
+from agent.server.logs.directory import add_log_directory
 from agent.server.logs.handler import LogHandler
 from agent.server.pods import PodDirectory
 from agent.server.stats import UsageRates, metrics, summary
@@ -86,6 +87,7 @@ class AgentServer:
         streams = StreamHandlers(pods=deps.pods, runtime=deps.runtime)
         container = "{namespace}/{pod}/{container}"
         app.router.add_get("/containerLogs/" + container, logs.handle)
+        add_log_directory(app, deps.config.state_dir / "logs")
         for path, handler in (("/exec/", streams.exec), ("/attach/", streams.attach)):
             for place in (container, "{namespace}/{pod}/{uid}/{container}"):
                 app.router.add_route("*", path + place, handler)

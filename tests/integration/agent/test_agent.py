@@ -139,6 +139,18 @@ async def test_logs_are_read_and_followed_to_the_end_of_the_container(running: R
         assert await answer.content.read() == b""
 
 
+async def test_the_nodes_log_files_can_be_leafed_through(running: Running) -> None:
+    path = await running.log_file(await running.pod())
+    path.write_bytes(b"2026-01-01T00:00:00Z stdout F one\n")
+    folder = path.parent.parent.name
+    for place, text in (("", 'href="pods/"'), ("pods/", folder), (f"pods/{folder}/app/0.log", "stdout F one")):
+        async with running.session.get(f"{running.url}/logs/{place}") as answer:
+            assert answer.status == 200
+            assert text in await answer.text()
+    async with running.session.get(f"{running.url}/logs/pods/%2e%2e/%2e%2e/node.json") as answer:
+        assert answer.status in (403, 404)
+
+
 @pytest.mark.parametrize(
     ("path", "status", "text"),
     [
