@@ -133,6 +133,9 @@ class Rig:
     def endpoints(self) -> Iterator[None]:
         """The servers, for the length of the block."""
         with ExitStack() as stack:
+            # A port in TIME_WAIT delays whoever comes by it with another clock (TCP timestamps): the next way's clients.
+            no_time_wait = "echo 0 > /proc/sys/net/ipv4/tcp_max_tw_buckets"
+            self.spawn("b", LOAD_CORE, "sh", "-c", no_time_wait).wait()
             for number, address in enumerate(self.web):
                 config = self._write(
                     f"web{number}", _NGINX_WEB, name=number, port=address.split(":")[1], body="x" * 1024
@@ -146,6 +149,7 @@ class Rig:
     @contextmanager
     def proxy(self, name: str) -> Iterator[Proxy]:
         """One way to the pods, for the length of the block."""
+        self._forget_connections()
         if name == "direct":
             yield Proxy(name, "")
             return
@@ -160,6 +164,10 @@ class Rig:
             while self.lab.ask("a", VIP, BULK)[0] == "refused":
                 time.sleep(0.05)
             yield Proxy(name, VIP, process.pid, [process.pid, *_descendants(process.pid)])
+
+    def _forget_connections(self) -> None:
+        """What one way has left must not slow the next."""
+        self.spawn("node-1", PROXY_CORE, "conntrack", "-F", stderr=subprocess.DEVNULL).wait()
 
     @contextmanager
     def _one_rule(self) -> Iterator[None]:
