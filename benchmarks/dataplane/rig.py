@@ -133,7 +133,7 @@ class Rig:
     def endpoints(self) -> Iterator[None]:
         """The servers, for the length of the block."""
         with ExitStack() as stack:
-            # A port in TIME_WAIT delays whoever comes by it with another clock (TCP timestamps): the next way's clients.
+            # In TIME_WAIT a port delays whoever comes by it with another clock (TCP timestamps), as the next way does.
             no_time_wait = "echo 0 > /proc/sys/net/ipv4/tcp_max_tw_buckets"
             self.spawn("b", LOAD_CORE, "sh", "-c", no_time_wait).wait()
             for number, address in enumerate(self.web):
