@@ -5,11 +5,10 @@ It moves only what was given it. The machine's own time, with certificates, toke
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from minikube_py.aio.clock import Clock, Timer
+from minikube_py.aio.clock import Clock, Timer, sleep_by_timer
 
 
 class _AheadTimer:
@@ -56,15 +55,7 @@ class AheadClock:
         return self._base.monotonic() + self._ahead
 
     async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = self.call_later(seconds, lambda: None if done.done() else done.set_result(None))
-        try:
-            await done
-        finally:
-            timer.cancel()
+        await sleep_by_timer(self, seconds)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         timer = _AheadTimer(self.monotonic() + max(seconds, 0.0), callback)

@@ -59,6 +59,19 @@ class SystemClock:
         return asyncio.get_running_loop().call_later(max(seconds, 0.0), callback)
 
 
+async def sleep_by_timer(clock: Clock, seconds: float) -> None:
+    """``Clock.sleep`` for clocks whose own time is their timers'."""
+    if seconds <= 0:
+        await asyncio.sleep(0)
+        return
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    timer = clock.call_later(seconds, lambda: None if done.done() else done.set_result(None))
+    try:
+        await done
+    finally:
+        timer.cancel()
+
+
 class _FakeTimer:
     """An entry of the fake clock's heap; cancelling drops the callback and leaves the entry to be skipped."""
 
@@ -99,15 +112,7 @@ class FakeClock:
         return self._elapsed
 
     async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = self.call_later(seconds, lambda: None if done.done() else done.set_result(None))
-        try:
-            await done
-        finally:
-            timer.cancel()
+        await sleep_by_timer(self, seconds)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         timer = _FakeTimer(self._elapsed + max(seconds, 0.0), next(self._order), callback)
