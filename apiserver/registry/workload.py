@@ -50,15 +50,21 @@ def validate_selector(spec: Fields, kind: str, errors: Errors, *, needed: bool =
 
 def validate_selected_template(spec: Fields, kind: str, errors: Errors, *, sound: bool) -> None:
     """spec.template: its labels satisfy the selector, its pods run forever."""
-    template, selector = spec.get("template") or {}, spec.get("selector")
-    labels = (template.get("metadata") or {}).get("labels")
     if not sound:
-        errors.append(invalid("spec.selector", selector, "invalid label selector"))
+        errors.append(invalid("spec.selector", spec.get("selector"), "invalid label selector"))
         return
-    if selector is None or (not is_empty(selector) and not matches(selector, labels)):
-        errors.append(invalid("spec.template.metadata.labels", labels, MISMATCH))
+    template = spec.get("template") or {}
+    validate_selected_labels(spec, errors)
     validate_template(template, "spec.template", errors)
     validate_always_running(template, kind, errors)
+
+
+def validate_selected_labels(spec: Fields, errors: Errors) -> None:
+    """The template's labels satisfy the selector; an empty selector is complained of elsewhere."""
+    selector = spec.get("selector")
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
+    if selector is None or (not is_empty(selector) and not matches(selector, labels)):
+        errors.append(invalid("spec.template.metadata.labels", labels, MISMATCH))
 
 
 def validate_always_running(template: Fields, kind: str, errors: Errors) -> None:

@@ -9,17 +9,16 @@ from apiserver.registry.checks import Errors, Fields, check, immutable, nonnegat
 from apiserver.registry.core.podspec.defaults import default_claim_spec, default_template
 from apiserver.registry.core.podspec.sources import validate_claim_spec
 from apiserver.registry.core.podspec.spec import validate_template
-from apiserver.registry.labelselectors import is_empty, matches
 from apiserver.registry.strategy import KindStrategy, UpdateRules, keep_all_but_status
 from apiserver.registry.table import AGE, CONTAINERS, IMAGES, NAME, Column, Table, age, container_cells
 from apiserver.registry.workload import (
-    MISMATCH,
     amount_of,
     validate_always_running,
     validate_at_most_all,
     validate_collisions,
     validate_int_or_percent,
     validate_replica_status,
+    validate_selected_labels,
     validate_selector,
     warn_template,
 )
@@ -116,10 +115,8 @@ def _validate_rolling(rolling: Fields, path: str, errors: Errors) -> None:
 
 def _validate_template(spec: Fields, errors: Errors) -> None:
     """The template as its pods will look: with the claims' volumes, without the names each pod gets of its own."""
-    template, selector = spec.get("template") or {}, spec.get("selector")
-    labels = (template.get("metadata") or {}).get("labels")
-    if selector is None or (not is_empty(selector) and not matches(selector, labels)):
-        errors.append(invalid("spec.template.metadata.labels", labels, MISMATCH))
+    template = spec.get("template") or {}
+    validate_selected_labels(spec, errors)
     pod = without(template.get("spec") or {}, "subdomain", "hostname")
     claims = [(claim.get("metadata") or {}).get("name") or "" for claim in spec.get("volumeClaimTemplates") or ()]
     if claims:
