@@ -10,7 +10,6 @@ to the EndpointSlice; memory (PSS) and idle CPU.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -19,6 +18,8 @@ from statistics import median
 
 import uvloop
 
+from benchmarks.processes import cpu_seconds, pss_bytes
+from benchmarks.rollout import rolled_out
 from minikube_py.api.resources import DEPLOYMENTS, ENDPOINTSLICES, PODS, SERVICES
 from minikube_py.api.types import Object
 from minikube_py.client.rest import Client, PatchKind
@@ -29,16 +30,6 @@ from tests.support.simulated import SimulatedNodes, set_ready
 _START = "from minikube_py.cluster.controlplane import main; raise SystemExit(main({path!r}))"
 
 
-def _pss_megabytes(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def _deployment(replicas: int) -> Object:
     template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "web:1"}]}}
     spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template}
@@ -46,21 +37,11 @@ def _deployment(replicas: int) -> Object:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
 
 
-async def _rolled_out(client: Client) -> None:
-    while True:
-        found = await client.get(DEPLOYMENTS, "web", "default")
-        status, wanted = found.get("status") or {}, found["spec"]["replicas"]
-        numbers = [status.get(name) for name in ("replicas", "updatedReplicas", "availableReplicas")]
-        if status.get("observedGeneration") == found["metadata"]["generation"] and numbers == [wanted] * 3:
-            return
-        await asyncio.sleep(0.01)
-
-
 async def _change(client: Client, pid: int, title: str, patch: Object) -> None:
-    since, used = time.perf_counter(), _cpu_seconds(pid)
+    since, used = time.perf_counter(), cpu_seconds([pid])
     await client.patch(DEPLOYMENTS, "web", patch, "default", kind=PatchKind.STRATEGIC)
-    await _rolled_out(client)
-    print(f"{title:28}{time.perf_counter() - since:8.2f} s   control plane CPU {_cpu_seconds(pid) - used:.2f} s")
+    await rolled_out(client)
+    print(f"{title:28}{time.perf_counter() - since:8.2f} s   control plane CPU {cpu_seconds([pid]) - used:.2f} s")
 
 
 async def _bind_milliseconds(client: Client) -> float:
@@ -122,7 +103,7 @@ async def _report(client: Client, nodes: SimulatedNodes, pid: int, since: float,
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"}}
     await client.create(SERVICES, service | {"spec": {"selector": {"app": "web"}, "ports": [port]}})
     await client.create(DEPLOYMENTS, _deployment(3))
-    await _rolled_out(client)
+    await rolled_out(client)
     print(f"{'process start to 3 replicas':28}{time.perf_counter() - since:8.2f} s")
     print(f"{'created to bound':28}{await _bind_milliseconds(client):8.1f} ms")
     print(f"{'ready to EndpointSlice':28}{await _endpoint_milliseconds(client):8.1f} ms")
@@ -132,9 +113,9 @@ async def _report(client: Client, nodes: SimulatedNodes, pid: int, since: float,
         client, pid, f"roll {replicas} replicas", {"spec": {"template": {"spec": {"containers": containers}}}}
     )
     await asyncio.sleep(1)
-    used = _cpu_seconds(pid)
+    used = cpu_seconds([pid])
     await asyncio.sleep(5)
-    print(f"{'idle':28}{(_cpu_seconds(pid) - used) / 5 * 100:8.2f} % CPU   {_pss_megabytes(pid):.0f} MB PSS")
+    print(f"{'idle':28}{(cpu_seconds([pid]) - used) / 5 * 100:8.2f} % CPU   {pss_bytes([pid]) / 2**20:.0f} MB PSS")
 
 
 def main() -> None:

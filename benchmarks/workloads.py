@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.cluster import _home, _minik
 from benchmarks.processes import cpu_seconds, pss_bytes, tree
+from benchmarks.rollout import rolled_out
 from minikube_py.api.resources import DEPLOYMENTS, PODS
 from minikube_py.api.types import Object
 from minikube_py.client.kubeconfig import load_kubeconfig
@@ -69,12 +70,12 @@ async def _speed(root: Path, count: int) -> None:
 async def _deployment(client: Client, count: int) -> None:
     begun = time.perf_counter()
     await client.create(DEPLOYMENTS, _deployment_of(count))
-    await _rolled(client)
+    await rolled_out(client)
     _row(f"Deployment of {count} available", f"{time.perf_counter() - begun:.2f} s")
     changed = {"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}
     begun = time.perf_counter()
     await client.patch(DEPLOYMENTS, "web", changed, "default")
-    await _rolled(client)
+    await rolled_out(client)
     _row(f"Deployment of {count} rolled", f"{time.perf_counter() - begun:.2f} s", "maxSurge and maxUnavailable 25 %")
     begun = time.perf_counter()
     await client.delete(DEPLOYMENTS, "web", "default")
@@ -88,7 +89,7 @@ async def _weight(root: Path, count: int) -> None:
     async with _client(root) as client:
         used = cpu_seconds([agent])
         await client.create(DEPLOYMENTS, _deployment_of(count))
-        await _rolled(client)
+        await rolled_out(client)
         _row(f"agent, starting {count} pods", f"{cpu_seconds([agent]) - used:.2f} s", "of CPU")
     _row(f"agent with {count} pods", f"{pss_bytes([agent]) / 2**20:.0f} MB", "PSS")
     _row(f"machine with {count} pods", f"{pss_bytes([machine]) / 2**20:.0f} MB", "PSS, without its pods")
@@ -105,16 +106,6 @@ async def _running(client: Client, selector: str, count: int) -> None:
         pods = (await client.list(PODS, "default", label_selector=selector)).items
         running = sum(1 for pod in pods if pod["status"].get("phase") == "Running")
         if running == count and (count or not pods):
-            return
-        await asyncio.sleep(0.02)
-
-
-async def _rolled(client: Client) -> None:
-    while True:
-        found = await client.get(DEPLOYMENTS, "web", "default")
-        status, wanted = found.get("status") or {}, found["spec"]["replicas"]
-        numbers = [status.get(name) for name in ("replicas", "updatedReplicas", "availableReplicas")]
-        if status.get("observedGeneration") == found["metadata"]["generation"] and numbers == [wanted] * 3:
             return
         await asyncio.sleep(0.02)
 

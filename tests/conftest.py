@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -13,20 +12,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.support.descriptors import open_descriptors
+
 #: Threads that libraries keep for the life of the process on purpose.
 _SHARED_THREADS = ("asyncio_", "ThreadPoolExecutor", "pytest_timeout", "execnet", "Dummy")
 
 
 def _sockets() -> set[str]:
-    found = set()
-    for entry in os.scandir("/proc/self/fd"):
-        try:
-            target = os.readlink(entry.path)
-        except OSError:
-            continue
-        if target.startswith(("socket:", "net:", "mnt:", "pid:", "user:")):
-            found.add(target)
-    return found
+    return open_descriptors("socket:", "net:", "mnt:", "pid:", "user:")
 
 
 def _children() -> set[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import random
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from minikube_py.cli.trace import Asked, trace_way
 from minikube_py.client.access import Access
 from minikube_py.client.kubeconfig import load_kubeconfig
 from minikube_py.insight.trace.meeting import Way
+from tests.support.descriptors import open_descriptors
 from tests.support.minik import MinikCluster
 
 pytestmark = pytest.mark.e2e
@@ -114,26 +114,16 @@ async def _agrees(access: Access, namespace: str, draw: Draw) -> str:
 
 
 async def _all_agree(access: Access, namespace: str, draws: set[Draw]) -> list[str]:
-    before = _sockets()
+    before = open_descriptors("socket:")
     told = await asyncio.gather(*(_agrees(access, namespace, each) for each in draws))
     clock = SystemClock()
     deadline = clock.monotonic() + _PATIENCE_SECONDS
-    while _sockets() - before and clock.monotonic() < deadline:  # TLS says goodbye a moment after the sessions
+    while (
+        open_descriptors("socket:") - before and clock.monotonic() < deadline
+    ):  # TLS says goodbye a moment after the sessions
         gc.collect()
         await clock.sleep(0.02)
     return [each for each in told if each]
-
-
-def _sockets() -> set[str]:
-    """The sockets of this process."""
-    found = set()
-    for entry in os.scandir("/proc/self/fd"):
-        try:
-            target = os.readlink(entry.path)
-        except OSError:
-            continue
-        found |= {target} if target.startswith("socket:") else set()
-    return found
 
 
 def _run(cluster: MinikCluster, namespace: str, seed: int) -> None:
