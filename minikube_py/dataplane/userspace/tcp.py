@@ -23,6 +23,7 @@ class TcpFrontend:
         self._services = services
         self._route: Route | None = route
         self._relays: set[Relay] = set()
+        self._pausing = False
         self.sock = sock
         services.medium.engine.register(sock, self._on_ready, self._resume, READING)
 
@@ -58,7 +59,12 @@ class TcpFrontend:
         """See Upstreams."""
         services, route = self._services, self._route
         assert route is not None
-        return services.connector.stream(endpoint, services.source_for(route, client[0], endpoint))
+        try:
+            return services.connector.stream(endpoint, services.source_for(route, client[0], endpoint))
+        except OSError as error:
+            if error.errno in _OUT_OF_DESCRIPTORS:  # for the next client neither: it waits where it is not reset
+                self._pause()
+            raise
 
     def preface(self, client: tuple[str, int]) -> bytes:
         """See Upstreams: version 1 of HAProxy's PROXY protocol, where the route asks for it."""
@@ -74,9 +80,19 @@ class TcpFrontend:
 
     def _on_ready(self, _events: int) -> None:
         for _ in range(_ACCEPTS_PER_TURN):
-            if not self._accept_one():
+            if self._pausing or not self._accept_one():
                 return
         self._services.medium.engine.again(self._resume)
+
+    def _pause(self) -> None:
+        """The edge is spent: comes back for those who wait."""
+        if not self._pausing:
+            self._pausing = True
+            self._services.medium.engine.call_later(_PAUSE_SECONDS, self._resume_accepting)
+
+    def _resume_accepting(self) -> None:
+        self._pausing = False
+        self._resume()
 
     def _resume(self) -> None:
         if self._route is not None:
@@ -89,8 +105,8 @@ class TcpFrontend:
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno in _OUT_OF_DESCRIPTORS:  # the edge is spent: come back for those who wait
-                self._services.medium.engine.call_later(_PAUSE_SECONDS, self._resume)
+            if error.errno in _OUT_OF_DESCRIPTORS:
+                self._pause()
                 return False
             return error.errno != errno.EBADF  # this client failed on its way; the next may not have
         client.setblocking(False)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import itertools
 import os
 import resource
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+
+import pytest
 
 from tests.support.planes import node_frontend, route_to, running_plane
 
@@ -18,28 +22,61 @@ _CLIENTS = 30
 def descriptors_left(count: int) -> Iterator[None]:
     """A limit that leaves room for ``count`` more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(each) for each in os.listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + count, hard))
+    taken = {int(each) for each in os.listdir("/proc/self/fd")}
+    free = (number for number in itertools.count() if number not in taken)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(itertools.islice(free, count, None)), hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_clients_wait_in_the_queue_and_are_served_when_there_is_room() -> None:
-    server = await asyncio.start_server(_greet, "127.20.0.1", 0)
+@pytest.mark.parametrize("room", [8, 9], ids=["none left", "one left"])
+async def test_clients_wait_in_the_queue_and_are_served_when_there_is_room(room: int) -> None:
     front = node_frontend("127.10.2.1", 23_456)
-    async with running_plane() as plane, server:
-        plane.apply({front: route_to(front, server.sockets[0].getsockname()[:2])})
+    async with running_plane() as plane:
         with ExitStack() as stack:
+            server = stack.enter_context(_listening_server())
+            plane.apply({front: route_to(front, server.getsockname()[:2])})
             clients = [stack.enter_context(socket.socket()) for _ in range(_CLIENTS)]
             for client in clients:
                 client.setblocking(False)
-            with descriptors_left(8):
+            with descriptors_left(room):
                 connected = [await _connect(client, (front.ip, front.port)) for client in clients]
-                await asyncio.sleep(0.2)
+                while _room_for_a_pair():  # noqa: ASYNC110 - the kernel tells nobody
+                    await asyncio.sleep(0)
+            greeting = asyncio.ensure_future(_greet_all(server))
             answers = await asyncio.gather(*map(_read, filter(None, connected)))
-        assert answers.count(b"hello") >= _CLIENTS - 8, "only those whose second descriptor was missing are reset"
+            greeting.cancel()
+            await asyncio.wait([greeting])
+        assert answers.count(b"hello") >= _CLIENTS - 4, "only those whose second descriptor was missing are reset"
+
+
+def _listening_server() -> socket.socket:
+    """A server whose kernel takes connections: it is in this process and needs no descriptor before it accepts."""
+    server = socket.create_server(("127.20.0.1", 0), backlog=2 * _CLIENTS)
+    server.setblocking(False)
+    return server
+
+
+async def _greet_all(server: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        connection, _ = await loop.sock_accept(server)
+        with connection:
+            await loop.sock_sendall(connection, b"hello")
+
+
+def _room_for_a_pair() -> bool:
+    """Whether one more client and its server could be connected."""
+    with ExitStack() as stack:
+        try:
+            for _ in range(2):
+                stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            assert error.errno == errno.EMFILE
+            return False
+    return True
 
 
 async def _connect(client: socket.socket, address: tuple[str, int]) -> socket.socket | None:
@@ -56,8 +93,3 @@ async def _read(client: socket.socket) -> bytes:
         return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 100), 5)
     except ConnectionResetError:
         return b"reset"
-
-
-async def _greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"hello")
-    writer.close()
