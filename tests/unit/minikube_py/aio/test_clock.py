@@ -76,7 +76,7 @@ async def test_the_system_clock_keeps_time() -> None:
     clock, fired = SystemClock(), asyncio.Event()
     before = clock.monotonic()
     clock.call_later(0.001, fired.set)
-    await asyncio.wait_for(fired.wait(), 5)
+    await asyncio.wait_for(fired.wait(), 60)
     await clock.sleep(0)
     assert clock.monotonic() > before
     assert clock.now().tzinfo is UTC

@@ -90,6 +90,6 @@ async def _connect(client: socket.socket, address: tuple[str, int]) -> socket.so
 
 async def _read(client: socket.socket) -> bytes:
     try:
-        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 100), 5)
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 100), 60)
     except ConnectionResetError:
         return b"reset"

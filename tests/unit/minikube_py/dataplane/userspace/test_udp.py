@@ -24,7 +24,7 @@ def bound(ip: str) -> Iterator[socket.socket]:
 
 
 async def receive(sock: socket.socket) -> tuple[bytes, tuple[str, int]]:
-    return await asyncio.wait_for(asyncio.get_running_loop().sock_recvfrom(sock, 1 << 16), 5)
+    return await asyncio.wait_for(asyncio.get_running_loop().sock_recvfrom(sock, 1 << 16), 60)
 
 
 def publish(plane: UserspacePlane, *servers: socket.socket, affinity: int = 0) -> Frontend:
