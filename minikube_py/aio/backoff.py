@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -50,7 +51,7 @@ class Backoff:
 class KeyedBackoff(Generic[K]):
     """A Backoff per key; a key that was never seen, or was reset, starts from ``initial`` and costs no memory."""
 
-    __slots__ = ("_backoffs", "_factor", "_initial", "_jitter", "_maximum", "_random")
+    __slots__ = ("_backoffs", "_new")
 
     def __init__(
         self,
@@ -61,19 +62,14 @@ class KeyedBackoff(Generic[K]):
         *,
         random_source: Callable[[], float] = random.random,
     ) -> None:
-        self._initial = initial
-        self._maximum = maximum
-        self._factor = factor
-        self._jitter = jitter
-        self._random = random_source
+        self._new = partial(Backoff, initial, maximum, factor, jitter, random_source=random_source)
         self._backoffs: dict[K, Backoff] = {}
 
     def next(self, key: K) -> float:
         """The delay for this key's latest failure."""
         backoff = self._backoffs.get(key)
         if backoff is None:
-            backoff = Backoff(self._initial, self._maximum, self._factor, self._jitter, random_source=self._random)
-            self._backoffs[key] = backoff
+            backoff = self._backoffs[key] = self._new()
         return backoff.next()
 
     def reset(self, key: K) -> None:

@@ -42,6 +42,7 @@ from agent.runtime.protocol import (
 )
 from minikube_py.aio.clock import Clock, SystemClock
 from minikube_py.aio.tasks import TaskSet
+from minikube_py.aio.waiting import wait_at_most
 
 _LONGEST_MESSAGE: Final = 4096
 _LOG_SECONDS: Final = 5.0
@@ -229,9 +230,9 @@ class DockerRuntime:
         if not data["State"]["Running"]:
             return
         if grace_seconds > 0 and await self._kill(container_id, data["Config"].get("StopSignal") or "TERM"):
-            await self._wait(exited, grace_seconds)
+            await wait_at_most(exited, grace_seconds, clock=self._clock, tasks=self._tasks)
         while not exited.is_set() and await self._kill(container_id, "KILL"):
-            await self._wait(exited, 1.0)
+            await wait_at_most(exited, 1.0, clock=self._clock, tasks=self._tasks)
         await self._gone_or_stopped(container_id)
 
     async def update_resources(self, container_id: str, resources: Resources) -> None:
@@ -412,17 +413,6 @@ class DockerRuntime:
     async def _gone_or_stopped(self, container_id: str) -> None:
         while (data := await self._inspect(container_id)) is not None and data["State"]["Running"]:
             await self._clock.sleep(_POLL_SECONDS)
-
-    async def _wait(self, exited: asyncio.Event, seconds: float) -> None:
-        wake = asyncio.Event()
-        timer = self._clock.call_later(seconds, wake.set)
-        waiter = self._tasks.spawn(exited.wait(), name="wait for exit")
-        waiter.add_done_callback(lambda _: wake.set())
-        try:
-            await wake.wait()
-        finally:
-            timer.cancel()
-            waiter.cancel()
 
     def _exit_of(self, container_id: str) -> asyncio.Event:
         return self._exits.setdefault(container_id, asyncio.Event())

@@ -37,6 +37,7 @@ from agent.runtime.protocol import (
 from minikube_py.aio.backoff import Backoff
 from minikube_py.aio.clock import Clock, SystemClock
 from minikube_py.aio.tasks import TaskSet
+from minikube_py.aio.waiting import wait_at_most
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ class ProcessRuntime:
         if not (await self._signal(container_id, stop_signal)):
             return
         exited = self._exit_of(container_id)
-        await self._wait(exited, grace_seconds)
+        await wait_at_most(exited, grace_seconds, clock=self._clock, tasks=self._tasks)
         while not exited.is_set() and await self._signal(container_id, 9):
             await exited.wait()
 
@@ -298,18 +299,6 @@ class ProcessRuntime:
         """Whether it was running."""
         answer = await self._client.call("container_signal", container_id=container_id, signal=number)
         return bool(answer["running"])
-
-    async def _wait(self, exited: asyncio.Event, seconds: float) -> None:
-        """Until it has exited or ``seconds`` have passed on the clock."""
-        wake = asyncio.Event()
-        timer = self._clock.call_later(seconds, wake.set)
-        waiter = self._tasks.spawn(exited.wait(), name="wait for exit")
-        waiter.add_done_callback(lambda _: wake.set())
-        try:
-            await wake.wait()
-        finally:
-            timer.cancel()
-            waiter.cancel()
 
     def _exit_of(self, container_id: str) -> asyncio.Event:
         return self._exits.setdefault(container_id, asyncio.Event())
