@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.admission.certificates import SignerPermissions, SubjectRestriction
 from apiserver.admission.chain import AdmissionChain, Plugin
 from apiserver.admission.escalation import NoEscalation
 from apiserver.admission.limits import LimitRanger
@@ -18,6 +19,7 @@ from apiserver.auth.rbac import RBAC
 def default_chain(rbac: RBAC | None) -> AdmissionChain:
     """Every built-in plugin. Quota comes last: it counts only what all others let pass. ``rbac`` None: all may all."""
     escalation: list[Plugin] = [NoEscalation(rbac)] if rbac is not None else []
+    signers: list[Plugin] = [SignerPermissions(rbac)] if rbac is not None else []
     return AdmissionChain(
         [
             NamespaceLifecycle(),
@@ -29,6 +31,8 @@ def default_chain(rbac: RBAC | None) -> AdmissionChain:
             PodSecurity(),
             Priority(),
             DefaultTolerationSeconds(),
+            *signers,
+            SubjectRestriction(),
             ResourceQuota(),
         ]
     )

@@ -74,6 +74,7 @@ class ControlPlane:
                     ca_bundle=config.service_account_ca.read_text(),
                     node_grace_seconds=config.node_monitor_grace_seconds,
                     network=config.network,
+                    signing=config.cluster_signing,
                 ),
                 "cloud": lambda: CloudProvider(
                     client=accounts.of("service-controller"),

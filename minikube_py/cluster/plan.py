@@ -55,12 +55,6 @@ class ClusterPlan:
         return str(ipaddress.ip_network(self.config.network.service_cidrs[0])[1])
 
     @property
-    def routed_ranges(self) -> tuple[str, ...]:
-        """What root may reach from the host: Services, pods, nodes and load balancers."""
-        network, nodes = self.config.network, self.config.node_networks
-        return (*network.service_cidrs, *network.pod_cidrs, *nodes, *network.load_balancer_cidrs)
-
-    @property
     def fabric_ip(self) -> str:
         """The fabric's address in the primary family: the API server's."""
         return self.fabric_ips[0]
@@ -139,7 +133,6 @@ def apiserver_config(plan: ClusterPlan, listen_fds: tuple[int, ...]) -> APIServe
         advertise_port=FABRIC_API_PORT,
         serving=_pair(plan, "apiserver"),
         client_ca=pki / "ca.crt",
-        client_ca_key=pki / "ca.key",
         service_account_key=pki / "sa.key",
         kubelet_client=_pair(plan, "apiserver-kubelet-client"),
         network=plan.config.network,
@@ -155,6 +148,7 @@ def controlplane_config(plan: ClusterPlan) -> ControlPlaneConfig:
         scheduler_api=_access(plan, "scheduler"),
         network=plan.config.network,
         service_account_ca=plan.paths.pki / "ca.crt",
+        cluster_signing=_pair(plan, "ca"),
         node_monitor_grace_seconds=plan.config.node_grace,
         host_sockets=plan.paths.vendor_socket,
     )

@@ -54,7 +54,6 @@ class APIServerConfig(Model):
     advertise_port: int = 6443
     serving: KeyPair
     client_ca: Path
-    client_ca_key: Path | None = Field(default=None, description="signs approved CertificateSigningRequests")
     token_file: Path | None = Field(default=None, description='CSV: token,user,uid[,"group,group"]')
     service_account_key: Path = Field(description="PEM private key (EC P-256) that signs ServiceAccount tokens")
     kubelet_client: KeyPair | None = Field(default=None, description="how it authenticates to the agents' endpoints")
@@ -79,6 +78,9 @@ class ControlPlaneConfig(Model):
     scheduler_api: ApiAccess | None = Field(default=None, description="the scheduler's; `api` where absent")
     network: Network = Network()
     service_account_ca: Path = Field(description="CA bundle published as ConfigMap kube-root-ca.crt")
+    cluster_signing: KeyPair | None = Field(
+        default=None, description="signs approved CertificateSigningRequests; nobody does where absent"
+    )
     node_monitor_grace_seconds: float = Field(default=40.0, description="a lease older than this makes a node NotReady")
     host_sockets: Path | None = None
     edge: bool = Field(default=False, description="the cloud carries node ports from its own address to the nodes")

@@ -12,8 +12,14 @@ from minikube_py.client import clusterclock
 from minikube_py.client.events import EventRecorder
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
-from minikube_py.config.parts import Network
+from minikube_py.config.parts import KeyPair, Network
 from minikube_py.controllers.aggregation import ClusterRoleAggregationController
+from minikube_py.controllers.certificates.controller import (
+    CSRApprovingController,
+    CSRCleanerController,
+    CSRSigningController,
+)
+from minikube_py.controllers.certificates.signing import Authority
 from minikube_py.controllers.clusterdns import ClusterDNSController
 from minikube_py.controllers.context import Context
 from minikube_py.controllers.controller import Controller
@@ -58,6 +64,8 @@ _PLAIN: Sequence[type[Controller]] = (
     EndpointSliceMirroringController,
     ServiceCIDRController,
     ServiceAddressRepairController,
+    CSRApprovingController,
+    CSRCleanerController,
     TaintEvictionController,
     PodGCController,
     NamespaceController,
@@ -73,7 +81,8 @@ class ControllerManager:
     """Starts and stops the controllers. ``informers`` may be shared with other parts of the process.
 
     ``ca_bundle`` is the PEM text that pods get to trust the API server by; ``node_grace_seconds`` is how long a node
-    may be silent; ``client_of`` gives the client that acts as a ServiceAccount of kube-system.
+    may be silent; ``client_of`` gives the client that acts as a ServiceAccount of kube-system; ``signing`` signs
+    CertificateSigningRequests (None: nobody does).
     """
 
     def __init__(
@@ -85,6 +94,7 @@ class ControllerManager:
         ca_bundle: str,
         node_grace_seconds: float,
         network: Network,
+        signing: KeyPair | None = None,
     ) -> None:
         self._informers = informers
         self._recorders: dict[tuple[str, str], EventRecorder] = {}
@@ -99,6 +109,9 @@ class ControllerManager:
             ClusterDNSController(self._context(ClusterDNSController), network=network),
             *(make(self._context(make)) for make in _PLAIN),
         ]
+        if signing is not None:
+            authority = Authority.read(signing)
+            self._controllers.append(CSRSigningController(self._context(CSRSigningController), authority=authority))
 
     async def start(self) -> None:
         """Begin to reconcile once the caches are filled."""

@@ -154,7 +154,6 @@ def server_config(authority: Authority, **settings: Any) -> APIServerConfig:
             "listen": ("127.0.0.1:0",),
             "serving": authority.issue("kube-apiserver", server=True),
             "client_ca": authority.pair.certificate,
-            "client_ca_key": authority.pair.key,
             "token_file": tokens,
             "service_account_key": service_accounts.key,
             "kubelet_client": authority.issue("kube-apiserver-kubelet-client", "system:masters"),

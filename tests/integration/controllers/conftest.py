@@ -61,15 +61,22 @@ def control_plane_config(api: RunningAPI, **settings: Any) -> ControlPlaneConfig
         api=api.access_of("system:kube-controller-manager"),
         scheduler_api=api.access_of("system:kube-scheduler"),
         service_account_ca=api.authority.pair.certificate,
+        cluster_signing=api.authority.pair,
         **settings,
     )
 
 
 @pytest_asyncio.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+async def api(tmp_path: Path) -> AsyncIterator[RunningAPI]:
+    """An API server of its own."""
+    async with running_apiserver(tmp_path) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def cluster(api: RunningAPI) -> AsyncIterator[Cluster]:
     """Three ready nodes, a scheduler and all controllers."""
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(running_apiserver(tmp_path))
         client = await stack.enter_async_context(Client.from_access(api.access))
         config = control_plane_config(api, node_monitor_grace_seconds=2.0)
         plane = ControlPlane(config)

@@ -1,0 +1,1 @@
+"""Certificates for who asks: approving nodes' requests, signing what is approved, forgetting what is settled."""
