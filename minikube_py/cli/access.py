@@ -13,6 +13,7 @@ from minikube_py.client.errors import ConnectionFailed
 from minikube_py.client.kubeconfig import KubeconfigFault, load_kubeconfig
 from minikube_py.client.rest import Client
 from minikube_py.cluster.paths import ClusterPaths
+from minikube_py.config.cluster import ClusterConfig
 
 
 def cluster_access(name: str) -> Access:
@@ -29,6 +30,15 @@ def cluster_access(name: str) -> Access:
 def cluster_client(name: str) -> Client:
     """A client with the administrator's access; use it in ``async with``."""
     return Client.from_access(cluster_access(name))
+
+
+def load_balancers(name: str) -> str:
+    """The range of the load balancers' addresses of cluster ``name``, of the usual ones where it left no word."""
+    try:
+        config = ClusterConfig.model_validate_json(ClusterPaths.of(name).cluster_file.read_bytes())
+    except (OSError, ValueError):
+        config = ClusterConfig()
+    return config.network.load_balancer_cidrs[0]
 
 
 @contextmanager

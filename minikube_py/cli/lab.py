@@ -15,7 +15,7 @@ import click
 from minikube_py.aio.clock import SystemClock
 from minikube_py.api.meta import format_time
 from minikube_py.cli import labshow
-from minikube_py.cli.access import cluster_access, told_plainly
+from minikube_py.cli.access import cluster_access, load_balancers, told_plainly
 from minikube_py.cli.options import cluster_name
 from minikube_py.client.rest import Client
 from minikube_py.cluster.paths import home
@@ -85,7 +85,7 @@ def show(name: str, language: str, lab: str) -> None:
 
     async def read(client: Client) -> str:
         seed = await session.seed_of(client, folder)
-        return folder.lesson(language, folder.values(seed, await session.cluster_values(client)))
+        return folder.lesson(language, folder.values(seed, await session.cluster_values(client, load_balancers(name))))
 
     with _told(name):
         labshow.lesson(_on_cluster(name, read), folder, name, language)
@@ -102,7 +102,7 @@ def check(name: str, language: str, verbose: bool, lab: str) -> None:
 
     async def run(client: Client) -> tuple[str, list[labshow.Verdict]]:
         seed = await session.seed_of(client, folder)
-        filled = folder.filled(folder.values(seed, await session.cluster_values(client)))
+        filled = folder.filled(folder.values(seed, await session.cluster_values(client, load_balancers(name))))
         return seed, await check_all(_observer(name, client, folder), filled)
 
     with _told(name):
@@ -135,7 +135,7 @@ def hint(name: str, language: str, lab: str) -> None:
 
     async def filled(client: Client) -> labshow.Lab:
         seed = await session.seed_of(client, folder)
-        return folder.filled(folder.values(seed, await session.cluster_values(client)))
+        return folder.filled(folder.values(seed, await session.cluster_values(client, load_balancers(name))))
 
     with _told(name):
         hints = _on_cluster(name, filled).hints
@@ -154,7 +154,9 @@ def solve(name: str, language: str, lab: str) -> None:
     folder = _find(lab)
 
     async def run(client: Client) -> labshow.Lab:
-        values = folder.values(await session.seed_of(client, folder), await session.cluster_values(client))
+        values = folder.values(
+            await session.seed_of(client, folder), await session.cluster_values(client, load_balancers(name))
+        )
         filled = folder.filled(values)
         labshow.solution(folder, filled, values, language)
         async with asyncio.timeout(_START_SECONDS):
@@ -235,7 +237,11 @@ def lint(name: str, seed: str, jobs: int, text_only: bool, labs: Sequence[str]) 
     with _told(name):
         folders = [_find(each) for each in labs] or load_all(_roots())
         access = None if text_only else cluster_access(name)
-        well = asyncio.run(lint_labs(folders, access, seed, jobs, lambda client, one: _observer(name, client, one)))
+        well = asyncio.run(
+            lint_labs(
+                folders, access, seed, jobs, lambda client, one: _observer(name, client, one), load_balancers(name)
+            )
+        )
     raise SystemExit(0 if well else 1)
 
 
@@ -244,7 +250,7 @@ def _start(name: str, language: str, seed: str, folder: LabFolder) -> None:
     begun = clock.monotonic()
 
     async def run(client: Client) -> str:
-        values = folder.values(seed, await session.cluster_values(client))
+        values = folder.values(seed, await session.cluster_values(client, load_balancers(name)))
         text = folder.lesson(language, values)
         async with asyncio.timeout(_START_SECONDS):
             await session.start(_observer(name, client, folder), folder, seed, values)

@@ -23,14 +23,19 @@ MakeObserver = Callable[[Client, LabFolder], Observer]
 
 
 async def lint_labs(
-    folders: Sequence[LabFolder], access: Access | None, seed: str, jobs: int, observe: MakeObserver
+    folders: Sequence[LabFolder],
+    access: Access | None,
+    seed: str,
+    jobs: int,
+    observe: MakeObserver,
+    load_balancers: str,
 ) -> bool:
-    """Whether all are well. ``access`` None: the texts alone."""
+    """Whether all are well. ``access`` None: the texts alone. ``load_balancers`` is the range of their addresses."""
     well = [_read(folder) for folder in folders]
     if access is None or not all(well):
         return all(well)
     async with Client.from_access(access) as client:
-        cluster = await session.cluster_values(client)
+        cluster = await session.cluster_values(client, load_balancers)
         free = asyncio.Semaphore(jobs)
 
         async def one(folder: LabFolder) -> bool:

@@ -17,7 +17,7 @@ from minikube_py.cluster.children import Part, close_descriptors, run_in_child
 from minikube_py.cluster.egress import Egress, open_way
 from minikube_py.cluster.engine import LABEL, NODE_LABEL, engine_socket, remove_containers
 from minikube_py.cluster.files import write_private
-from minikube_py.cluster.hostlink import HostLink, connect_host, route_services
+from minikube_py.cluster.hostlink import HostLink, connect_host, disconnect_host, route_services
 from minikube_py.cluster.leftovers import remove_leftovers
 from minikube_py.cluster.network import Cable, ClusterNetwork, build_network, listen_in
 from minikube_py.cluster.plan import (
@@ -60,6 +60,7 @@ class Assembly:
         self._fabric_listener: socket.socket | None = None
         self._network: ClusterNetwork | None = None
         self.egress = Egress()
+        self._link: HostLink | None = None
 
     @property
     def network(self) -> ClusterNetwork:
@@ -88,9 +89,9 @@ class Assembly:
 
     def connect_host(self) -> None:
         """The host's way in, and the pods' way out."""
-        link = self._lay_cable()
+        self._link = self._lay_cable()
         try:
-            self.egress = open_way(self.network, self.plan, link)
+            self.egress = open_way(self.network, self.plan, self._link)
         except OSError as error:
             self.egress = Egress(why=str(error))
             _log.warning("pods do not reach the outside: %s", error)
@@ -101,9 +102,7 @@ class Assembly:
             return None
         self.route_services([node.name for node in self.plan.nodes])
         try:
-            link = connect_host(
-                self.network, cluster=self.plan.name, host_ips=self.plan.host_ips, ranges=self.plan.routed_ranges
-            )
+            link = connect_host(self.network, self.plan)
         except OSError as error:
             _log.warning("the host is not connected to the cluster's network: %s", error)
             return None
@@ -222,6 +221,8 @@ class Assembly:
         if self._fabric_listener is not None:
             self._fabric_listener.close()
         self.egress.close()
+        if self._link is not None:
+            disconnect_host(self._link)
         if self._network is not None:
             self._network.close()
         if remove:

@@ -70,10 +70,10 @@ def open_way(network: ClusterNetwork, plan: ClusterPlan, link: HostLink | None) 
     fabric_ip, host_ip = plan.fabric_ips[0], plan.host_ips[0]
     if ":" in fabric_ip:
         return Egress(why="the way out is IPv4's, and this cluster has none of it")
-    _keep_inside(network, plan.routed_ranges)
+    _keep_inside(network, plan.config.ranges)
     obstacle = _obstacle(link, fabric_ip)
     if link is not None and not obstacle:
-        table = _own_table(plan.name, fabric_ip, link.device)
+        table = _own_table(fabric_ip, link.device)
         in_netns(network.fabric, lambda: _put_address(FABRIC_DEVICE, fabric_ip))
         with Netlink(network.fabric) as fabric:
             fabric.route_add("default", via=host_ip, dev=FABRIC_DEVICE, onlink=True)
@@ -147,9 +147,9 @@ def _drops_forwarded() -> bool:
     return False
 
 
-def _own_table(cluster: str, fabric_ip: str, device: str) -> Netfilter:
+def _own_table(fabric_ip: str, device: str) -> Netfilter:
     """The host's rule: what the fabric sends leaves with the host's address. Raises OSError."""
-    table = f"minik-{cluster}"
+    table = device  # the host has neither name twice
     netfilter = Netfilter()
     transaction = Transaction()
     transaction.add(nf.NEW_TABLE, nf.IPV4, nf.table_body(table, owned=True), nf.CREATE | nf.EXCLUSIVE)

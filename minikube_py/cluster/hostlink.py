@@ -8,10 +8,13 @@ published ports on the loopback do the same for them.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from minikube_py.cluster.network import ClusterNetwork, gateway_cidr, gateway_for, host_cidr
+from minikube_py.cluster.plan import ClusterPlan
 from minikube_py.linux.netlink import Netlink
 
 FABRIC_DEVICE = "host"
@@ -27,10 +30,11 @@ class HostLink:
     hidden: tuple[str, ...]
 
 
-def connect_host(network: ClusterNetwork, *, cluster: str, host_ips: Sequence[str], ranges: Sequence[str]) -> HostLink:
+def connect_host(network: ClusterNetwork, plan: ClusterPlan) -> HostLink:
     """Lays the cable and routes every range that the host does not use itself. Raises OSError."""
-    device = f"minik-{cluster}"[:_LONGEST_DEVICE_NAME]
+    host_ips, ranges = plan.host_ips, plan.config.ranges
     with Netlink() as host, Netlink(network.fabric) as fabric:
+        device = device_of(plan.name, plan.paths.label, {link.name for link in host.links()})
         ipv6 = any(":" in ip for ip in host_ips)
         taken = [route.dst for six in (False, ipv6) for route in host.routes(ipv6=six) if route.dst]
         reachable = [cidr for cidr in ranges if not overlapping(cidr, taken)]
@@ -44,6 +48,19 @@ def connect_host(network: ClusterNetwork, *, cluster: str, host_ips: Sequence[st
             own = next(ip for ip in host_ips if (":" in ip) == (":" in cidr))
             host.route_add(cidr, dev=device, via=gateway_for(own), onlink=True, src=own)
     return HostLink(device, tuple(reachable), tuple(cidr for cidr in ranges if cidr not in reachable))
+
+
+def device_of(cluster: str, label: str, taken: Iterable[str]) -> str:
+    """The host's end of the cable, by the cluster's name; where that is too long or taken, by its ``label``."""
+    device = f"minik-{cluster}"
+    fits = len(device) <= _LONGEST_DEVICE_NAME and device not in taken
+    return device if fits else f"minik-{zlib.crc32(label.encode()):08x}"
+
+
+def disconnect_host(link: HostLink) -> None:
+    """Takes the cable away at once: the kernel would do it too, but only some time after the cluster's end."""
+    with Netlink() as host, suppress(OSError):
+        host.link_del(link.device)
 
 
 def route_services(network: ClusterNetwork, service_cidrs: Iterable[str], node: str) -> None:

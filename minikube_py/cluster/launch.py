@@ -19,6 +19,7 @@ from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.plan import ClusterPlan, make_plan
 from minikube_py.cluster.preflight import explain, probe
 from minikube_py.cluster.progress import Progress, ProgressWriter, read_progress
+from minikube_py.cluster.ranges import Ranges, choose_ranges
 from minikube_py.cluster.runtimes import choose_runtimes
 from minikube_py.cluster.supervisor import Supervisor
 from minikube_py.cluster.userspace import Privileges, enter
@@ -32,8 +33,10 @@ class AlreadyRunning(Exception):
 class Launch:
     """A cluster on its way up. Iterate over it for the progress; the last item says how it ended."""
 
-    def __init__(self, plan: ClusterPlan, pipe: int) -> None:
+    def __init__(self, plan: ClusterPlan, pipe: int, *, note: str = "") -> None:
+        """``note`` is what is unusual about the cluster's addresses."""
         self.plan = plan
+        self.note = note
         self._pipe = pipe
 
     def progress(self, timeout: float) -> Iterator[Progress]:
@@ -54,11 +57,14 @@ class Launch:
 def launch(config: ClusterConfig) -> Launch:
     """Starts the cluster. Raises AlreadyRunning, NoEngine, ValueError for an impossible configuration, OSError."""
     paths = ClusterPaths.of(config.name)
-    plan = make_plan(config, paths, choose_runtimes(config))
+    make_plan(config, paths, runtimes := choose_runtimes(config))  # what is impossible is refused first
     lock = take_lock(paths)
+    ranges = Ranges(config)
     try:
+        ranges = choose_ranges(config)
+        plan = make_plan(ranges.config, paths, runtimes)
         remove_after_a_crash(paths)
-        listener = _listen(config.api_port)
+        listener = _listen(plan.config.api_port)
         paths.logs.mkdir(mode=0o700, parents=True)
         read_end, write_end = os.pipe()
         if os.fork() == 0:
@@ -68,9 +74,10 @@ def launch(config: ClusterConfig) -> Launch:
         listener.close()
         with suppress(ChildProcessError):
             os.wait()
-        return Launch(plan, read_end)
+        return Launch(plan, read_end, note=ranges.note)
     finally:
-        os.close(lock)  # the supervisor holds its own reference to the lock
+        ranges.close()  # the supervisor holds references of its own to this
+        os.close(lock)  # and to the lock
 
 
 def take_lock(paths: ClusterPaths) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from minikube_py.config.families import NODE_NETWORK_IPV6, IPFamily, network_of
+from minikube_py.config.families import IPFamily, network_of, node_network_ipv6_of, node_network_of
 from minikube_py.config.parts import Model, Network
 
 NodeRuntime = Literal["process", "docker", "simulated"]
@@ -32,8 +32,8 @@ class ClusterConfig(Model):
     )
     api_port: int = Field(default=0, ge=0, le=65535, description="on the host's loopback; 0 takes a free one")
     ip_family: IPFamily = "ipv4"
-    node_network: str = Field(default="192.168.230.0/24", description="addresses of the nodes and of the API server")
-    node_network_ipv6: str = Field(default=NODE_NETWORK_IPV6, description="the same in the other family")
+    node_network: str = Field(default=node_network_of(), description="addresses of the nodes and of the API server")
+    node_network_ipv6: str = Field(default=node_network_ipv6_of(), description="the same in the other family")
     network: Network = Field(default=Network(), description="where absent, the usual ranges of the family")
     audit_log: Path | None = Field(default=None, description="file for the API server's audit events")
     audit_policy: Path | None = Field(default=None, description="which requests it tells of: an audit.k8s.io/v1 Policy")
@@ -44,6 +44,26 @@ class ClusterConfig(Model):
         if isinstance(given, dict) and "network" not in given and given.get("ip_family") in ("ipv6", "dual"):
             return given | {"network": network_of(given["ip_family"])}
         return given
+
+    @property
+    def has_usual_ranges(self) -> bool:
+        """Whether the ranges are those of a machine's first cluster, and so may be exchanged for another's."""
+        return self == self.numbered(0)
+
+    def numbered(self, number: int) -> ClusterConfig:
+        """The same cluster with the usual ranges of the ``number``-th cluster of a machine."""
+        ranges = {
+            "network": network_of(self.ip_family, number),
+            "node_network": node_network_of(number),
+            "node_network_ipv6": node_network_ipv6_of(number),
+        }
+        return self.model_copy(update=ranges)
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """Everything that the host would have to route to the cluster: Services, pods, nodes and load balancers."""
+        network = self.network
+        return (*network.service_cidrs, *network.pod_cidrs, *self.node_networks, *network.load_balancer_cidrs)
 
     @property
     def node_networks(self) -> tuple[str, ...]:
@@ -83,9 +103,7 @@ class ClusterConfig(Model):
 
     @model_validator(mode="after")
     def _networks_are_apart(self) -> ClusterConfig:
-        ranges = [*self.node_networks, *self.network.pod_cidrs, *self.network.service_cidrs]
-        ranges += self.network.load_balancer_cidrs
-        networks = [ipaddress.ip_network(text) for text in ranges]
+        networks = [ipaddress.ip_network(text) for text in self.ranges]
         for index, one in enumerate(networks):
             for other in networks[index + 1 :]:
                 if one.version == other.version and one.overlaps(other):

@@ -27,6 +27,7 @@ _AGAIN_SECONDS = 0.1
 _ANY_CLUSTER: Mapping[str, object] = {
     "nodes": 3, "node1": "minik-1", "node2": "minik-2", "node3": "minik-3",
     "nodeAddress1": "192.168.230.11", "nodeAddress2": "192.168.230.12", "nodeAddress3": "192.168.230.13",
+    "loadBalancers": "192.168.231",
 }  # fmt: skip
 
 

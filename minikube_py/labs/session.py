@@ -40,10 +40,13 @@ class NotStarted(LabFault):
     """The lab's namespace is not there."""
 
 
-async def cluster_values(client: Client) -> dict[str, Any]:
-    """What a cluster gives to texts: ``nodes`` (their number), and of up to three ``node1`` and ``nodeAddress1``."""
+async def cluster_values(client: Client, load_balancers: str) -> dict[str, Any]:
+    """What a cluster gives to texts: ``nodes`` (their number), and of up to three ``node1`` and ``nodeAddress1``.
+
+    ``load_balancers`` is the range of their addresses: ``loadBalancers`` is how those begin (192.168.231).
+    """
     ready = [node for node in (await client.list(resources.NODES)).items if _is_ready(node)]
-    values: dict[str, Any] = {"nodes": len(ready)}
+    values: dict[str, Any] = {"nodes": len(ready), "loadBalancers": load_balancers.rpartition(".")[0]}
     for number, node in enumerate(sorted(ready, key=name_of)[:3], start=1):
         values[f"node{number}"] = name_of(node)
         values[f"nodeAddress{number}"] = _internal_ip(node)

@@ -88,7 +88,7 @@ class Names:
             "web-0.db": self.pod,
             f"web-0.db.{full}": self.pod,
             "ext": self.web,
-            "kubernetes.default": "10.96.0.1",
+            "kubernetes.default": self.cluster.cluster_ip("kubernetes"),
             "nowhere": None,
             f"nowhere.{full}": None,
         }
@@ -167,8 +167,9 @@ def test_dig(names: Names, transport: str) -> None:
 
 def test_files_and_hostname(names: Names) -> None:
     full = f"{names.namespace}.svc.cluster.local"
+    dns = names.cluster.cluster_ip("kube-dns", namespace="kube-system")
     assert names.run("cat", "/etc/resolv.conf") == (
-        f"search {full} svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n"
+        f"search {full} svc.cluster.local cluster.local\nnameserver {dns}\noptions ndots:5\n"
     )
     assert names.run("hostname", pod="web-0").strip() == f"web-0.db.{full}"
     hosts = names.run("cat", "/etc/hosts", pod="web-0")
@@ -179,7 +180,7 @@ def test_files_and_hostname(names: Names) -> None:
 def test_a_pod_has_the_variables_of_services_that_were_there_before_it(names: Names) -> None:
     before = names.run("env")
     assert f"WEB_SERVICE_HOST={names.web}\n" in before
-    assert "KUBERNETES_SERVICE_HOST=10.96.0.1\n" in before
+    assert f"KUBERNETES_SERVICE_HOST={names.cluster.cluster_ip('kubernetes')}\n" in before
     late = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "late"}, "spec": {"ports": [{"port": 80}]}}
     names.cluster.kubectl("apply", "-n", names.namespace, "-f", "-", stdin=json.dumps(late))
     assert "LATE_SERVICE_HOST" not in names.run("env")

@@ -128,6 +128,16 @@ class MinikCluster:
         parsed: dict[str, Any] = json.loads(self.kubectl("get", *what, "-o", "json").stdout)
         return parsed
 
+    def cluster_ip(self, service: str, *, namespace: str = "default") -> str:
+        """Clusters that run at the same time have ranges of their own: no test knows an address beforehand."""
+        return str(self.get("service", service, "-n", namespace)["spec"]["clusterIP"])
+
+    def network(self) -> dict[str, Any]:
+        """Its ranges, as its parts were told them."""
+        told = json.loads((self.home / "m" / "clusters" / self.name / "cluster.json").read_text())
+        found: dict[str, Any] = told["network"]
+        return found
+
     def apply(self, manifest: str, *, namespace: str = "default") -> None:
         self.kubectl("apply", "-n", namespace, "-f", "-", stdin=manifest)
 

@@ -36,7 +36,7 @@ def test_a_dual_stack_node_has_a_slice_of_each_family() -> None:
 def test_an_ipv6_cluster_has_no_ipv4_address() -> None:
     plan = make_plan(ClusterConfig(nodes=1, ip_family="ipv6"), PATHS, Runtimes("process"))
     assert plan.fabric_url == "https://[fd00:10:230::1]:6443"
-    assert all(":" in each for each in (*plan.nodes[0].ips, *plan.nodes[0].pod_cidrs, *plan.routed_ranges))
+    assert all(":" in each for each in (*plan.nodes[0].ips, *plan.nodes[0].pod_cidrs, *plan.config.ranges))
 
 
 def test_ranges_must_be_of_the_clusters_families() -> None:
