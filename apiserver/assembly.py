@@ -136,7 +136,7 @@ def _security(config: APIServerConfig, store: Store, reader: StoreReader, clock:
         "/.well-known/openid-configuration": discovery_document(issuer),
         "/openid/v1/jwks": key_set(key),
     }
-    authenticator = Authenticator([*static, tokens])
+    authenticator = Authenticator([*static, tokens], anonymous=config.authorization_mode != "AlwaysAllow")
     if config.authorization_mode == "AlwaysAllow":
         return _Security(authenticator, Authorization([AlwaysAllow()]), tokens, None, documents)
     rbac = RBAC(store)

@@ -1,4 +1,4 @@
-"""Finding out who asks: client certificate first, then bearer token. Only health endpoints take anybody."""
+"""Finding out who asks: client certificate first, then bearer token. Who shows neither is ``system:anonymous``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from apiserver.auth.identity import Identity, authenticated
+from apiserver.auth.identity import ANONYMOUS, Identity, authenticated
 from minikube_py.api.errors import Unauthorized
 
 
@@ -60,16 +60,23 @@ def _digest(token: str) -> bytes:
 
 
 class Authenticator:
-    """Certificate, then token. ``identity`` raises Unauthorized where neither says who it is."""
+    """Certificate, then token. ``identity`` raises Unauthorized for a token that nobody knows.
 
-    def __init__(self, tokens: Sequence[TokenAuthenticator]) -> None:
+    ``anonymous`` is upstream's ``--anonymous-auth``: without credentials one is a user too, and authorization decides
+    (kubernetes.io: "Anonymous requests"). Where everything is allowed it has to be off.
+    """
+
+    def __init__(self, tokens: Sequence[TokenAuthenticator], *, anonymous: bool) -> None:
         self._tokens = tuple(tokens)
+        self._anonymous = anonymous
 
     def identity(self, certificate: Identity | None, authorization: str) -> Identity:
         """The user of a request. ``certificate`` is what its connection proved, ``authorization`` the header."""
         if certificate is not None:
             return certificate
         token = bearer_token(authorization)
+        if not token and self._anonymous:
+            return ANONYMOUS
         found = self.token_identity(token) if token else None
         if found is None:
             raise Unauthorized()

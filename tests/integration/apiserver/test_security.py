@@ -72,10 +72,19 @@ async def test_the_table_of_permissions(
         assert f'User "{user}" cannot' in reply.body["message"]
 
 
-async def test_nobody_is_anonymous_but_at_the_health_endpoints(server: Server) -> None:
+async def test_anybody_may_see_health_and_version_and_nothing_else(server: Server) -> None:
     http = server.anonymous()
-    assert (await http("GET", f"{DEFAULT}/pods")).status == 401
-    assert (await http("GET", "/version")).status == 401
+    refused = await http("GET", f"{DEFAULT}/pods")
+    assert refused.status == 403
+    assert 'User "system:anonymous" cannot list resource "pods"' in refused.body["message"]
+    for method, path in (
+        ("GET", "/api"),
+        ("GET", "/openapi/v3"),
+        ("POST", f"{DEFAULT}/configmaps"),
+        ("GET", "/metrics"),
+    ):
+        assert (await http(method, path, {} if method == "POST" else None)).status == 403
+    assert (await http("GET", "/version")).status == 200
     assert (await http("GET", "/healthz")).body == "ok"
     for path in ("/livez?verbose", "/readyz?verbose", "/livez/ping"):
         assert (await http("GET", path)).status == 200
