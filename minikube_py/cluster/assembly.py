@@ -33,7 +33,8 @@ from minikube_py.cluster.plan import (
 )
 from minikube_py.cluster.userspace import Privileges
 from minikube_py.config.cluster import NodeRuntime
-from minikube_py.config.parts import Model, ReadinessConfig
+from minikube_py.config.model import Model
+from minikube_py.config.parts import ReadinessConfig
 
 _log = logging.getLogger(__name__)
 

@@ -24,12 +24,10 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field
-
 from minikube_py.cluster.hostlink import FABRIC_DEVICE, HostLink
 from minikube_py.cluster.network import ClusterNetwork
 from minikube_py.cluster.plan import ClusterPlan
-from minikube_py.config.parts import Model
+from minikube_py.config.model import Field, Model
 from minikube_py.dataplane.nftables import expressions as ex
 from minikube_py.dataplane.nftables import messages as nf
 from minikube_py.dataplane.nftables.layout import packed_address

@@ -7,10 +7,9 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
-
 from minikube_py.config.families import IPFamily, network_of, node_network_ipv6_of, node_network_of
-from minikube_py.config.parts import Model, Network
+from minikube_py.config.model import Field, Model
+from minikube_py.config.parts import Network
 
 NodeRuntime = Literal["process", "docker", "simulated"]
 RuntimeName = Literal["auto", "process", "docker", "simulated"]
@@ -38,10 +37,9 @@ class ClusterConfig(Model):
     audit_log: Path | None = Field(default=None, description="file for the API server's audit events")
     audit_policy: Path | None = Field(default=None, description="which requests it tells of: an audit.k8s.io/v1 Policy")
 
-    @model_validator(mode="before")
     @classmethod
-    def _usual_network(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "network" not in given and given.get("ip_family") in ("ipv6", "dual"):
+    def _completed(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if "network" not in given and given.get("ip_family") in ("ipv6", "dual"):
             return given | {"network": network_of(given["ip_family"])}
         return given
 
@@ -71,41 +69,30 @@ class ClusterConfig(Model):
         networks = {"ipv4": (self.node_network,), "ipv6": (self.node_network_ipv6,)}
         return networks.get(self.ip_family, (self.node_network, self.node_network_ipv6))
 
-    @field_validator("name")
-    @classmethod
-    def _name_is_a_label(cls, name: str) -> str:
-        if not _DNS_LABEL.fullmatch(name):
-            raise ValueError("must be a DNS label: lower-case letters, digits and '-', 40 characters at most")
-        return name
+    def _check(self) -> None:
+        if not _DNS_LABEL.fullmatch(self.name):
+            raise ValueError("name: must be a DNS label: lower-case letters, digits and '-', 40 characters at most")
+        self._nodes_exist()
+        self._families_agree()
+        self._networks_are_apart()
 
-    @field_validator("node_network", "node_network_ipv6")
-    @classmethod
-    def _is_a_network(cls, text: str) -> str:
-        return str(ipaddress.ip_network(text))
-
-    @model_validator(mode="after")
-    def _nodes_exist(self) -> ClusterConfig:
+    def _nodes_exist(self) -> None:
         names = {f"{self.name}-{index + 1}" for index in range(self.nodes)}
         if strangers := sorted(self.node_runtimes.keys() - names):
             raise ValueError(
                 f"there is no node {strangers[0]}: the nodes are {self.name}-1 to {self.name}-{self.nodes}"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _families_agree(self) -> ClusterConfig:
+    def _families_agree(self) -> None:
         versions = {"ipv4": [4], "ipv6": [6], "dual": [4, 6]}[self.ip_family]
         for what in ("service_cidrs", "pod_cidrs", "dns_ips"):
             ranges = [ipaddress.ip_interface(text) for text in getattr(self.network, what)]
             if [each.version for each in ranges] != versions:
                 raise ValueError(f"{what} must be of the family {self.ip_family}, one of each, IPv4 first")
-        return self
 
-    @model_validator(mode="after")
-    def _networks_are_apart(self) -> ClusterConfig:
+    def _networks_are_apart(self) -> None:
         networks = [ipaddress.ip_network(text) for text in self.ranges]
         for index, one in enumerate(networks):
             for other in networks[index + 1 :]:
                 if one.version == other.version and one.overlaps(other):
                     raise ValueError(f"the networks {one} and {other} overlap")
-        return self

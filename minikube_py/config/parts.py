@@ -9,13 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-
-class Model(BaseModel):
-    """Frozen and strict about names: a misspelt setting is an error, not a silent default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from minikube_py.config.model import Field, Model
 
 
 class KeyPair(Model):
@@ -88,7 +82,7 @@ class ControlPlaneConfig(Model):
 
 
 class MachineConfig(Model):
-    """One node's fork server: the machine under an agent. It reads this as plain JSON, without pydantic."""
+    """One node's fork server: the machine under an agent. It reads this as plain JSON."""
 
     node_name: str
     state_dir: Path
@@ -119,7 +113,7 @@ class AgentConfig(Model):
     )
     host_resolv_conf: Path = Path("/etc/resolv.conf")
     network: Network = Network()
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default={})
     taints: tuple[dict[str, str], ...] = ()
     lease_seconds: int = 40
     proxy_mode: Literal["auto", "userspace", "nftables"] = "userspace"
