@@ -13,6 +13,7 @@ from apiserver.admission.podsecurity import PodSecurity
 from apiserver.admission.quota import ResourceQuota
 from apiserver.admission.runtimeclass import RuntimeClass
 from apiserver.admission.serviceaccounts import ServiceAccountAdmission
+from apiserver.admission.storage import DefaultStorageClass, StorageObjectInUseProtection
 from apiserver.auth.rbac import RBAC
 
 
@@ -31,6 +32,8 @@ def default_chain(rbac: RBAC | None) -> AdmissionChain:
             PodSecurity(),
             Priority(),
             DefaultTolerationSeconds(),
+            DefaultStorageClass(),
+            StorageObjectInUseProtection(),
             *signers,
             SubjectRestriction(),
             ResourceQuota(),

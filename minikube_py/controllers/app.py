@@ -43,6 +43,9 @@ from minikube_py.controllers.replicaset.controller import ReplicaSetController, 
 from minikube_py.controllers.servicecidrs.controller import ServiceCIDRController
 from minikube_py.controllers.servicecidrs.repair import ServiceAddressRepairController
 from minikube_py.controllers.statefulset.controller import StatefulSetController
+from minikube_py.controllers.volumes.binder import PersistentVolumeBinder
+from minikube_py.controllers.volumes.ephemeral import EphemeralVolumeController
+from minikube_py.controllers.volumes.protection import ClaimProtectionController, VolumeProtectionController
 from minikube_py.controllers.writes import Writes
 
 #: Controllers that need nothing but the context.
@@ -64,6 +67,10 @@ _PLAIN: Sequence[type[Controller]] = (
     EndpointSliceMirroringController,
     ServiceCIDRController,
     ServiceAddressRepairController,
+    PersistentVolumeBinder,
+    ClaimProtectionController,
+    VolumeProtectionController,
+    EphemeralVolumeController,
     CSRApprovingController,
     CSRCleanerController,
     TaintEvictionController,

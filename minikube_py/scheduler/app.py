@@ -36,12 +36,13 @@ from minikube_py.client.rest import Client
 from minikube_py.scheduler import changes
 from minikube_py.scheduler.binding import Announcer
 from minikube_py.scheduler.cache import ClusterCache
+from minikube_py.scheduler.claims import ClaimBinder, NotBound
 from minikube_py.scheduler.cycle import Placed, decide
 from minikube_py.scheduler.groups import group_selectors
 from minikube_py.scheduler.queue import SchedulingQueue, Waiting
 from minikube_py.scheduler.snapshot import Snapshot, Volumes
 from minikube_py.scheduler.views import PodInfo
-from minikube_py.scheduler.volumes import claim_names, waiting_claims
+from minikube_py.scheduler.volumes import claim_names
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class Scheduler:
         self._timer: Timer | None = None
         self._start_at = 0
         self._subscribe()
+        pods = informers.of(PODS)
+        self._claim_binder = ClaimBinder(client=client, claims=self._claims, pods=pods, clock=clock)
 
     async def start(self) -> None:
         """Begin to place pods once the caches are filled."""
@@ -195,16 +198,18 @@ class Scheduler:
         self._start_at += 1
         if isinstance(decision, Placed):
             self._cache.assume(pod, decision.node)
-            self._tasks.spawn(self._bind(entry, pod, decision.node, snapshot.volumes), name=f"bind {pod.key}")
+            self._tasks.spawn(self._bind(entry, pod, decision.node, snapshot), name=f"bind {pod.key}")
         else:
             self._queue.refused(entry, decision.plugins)
             self._tasks.spawn(self._refuse(pod, decision.message), name=f"refuse {pod.key}")
 
-    async def _bind(self, entry: Waiting, pod: PodInfo, node: str, volumes: Volumes) -> None:
+    async def _bind(self, entry: Waiting, pod: PodInfo, node: str, snapshot: Snapshot) -> None:
         try:
-            for claim in waiting_claims(pod, volumes):
-                await self._announcer.select_node(claim, node)
+            await self._claim_binder.bind(pod, node, snapshot)
             await self._announcer.bind(pod, node)
+        except NotBound as error:
+            self._unassume(entry, pod)
+            await self._refuse(pod, f'running PreBind plugin "VolumeBinding": {error}')
         except (NotFound, Conflict) as error:
             _log.info("pod %s was not bound to %s: %s", pod.key, node, error)
             self._unassume(entry, pod)

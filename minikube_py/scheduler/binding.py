@@ -6,13 +6,12 @@ import asyncio
 
 from minikube_py.aio.clock import Clock
 from minikube_py.api.errors import NotFound
-from minikube_py.api.meta import annotations_of, find_condition, format_time, metadata, name_of, namespace_of
-from minikube_py.api.resources import PERSISTENTVOLUMECLAIMS, PODS
+from minikube_py.api.meta import find_condition, format_time, metadata
+from minikube_py.api.resources import PODS
 from minikube_py.api.types import Object
 from minikube_py.client.events import EventRecorder
 from minikube_py.client.rest import Client, PatchKind
 from minikube_py.scheduler.views import PodInfo
-from minikube_py.scheduler.volumes import SELECTED_NODE
 
 UNSCHEDULABLE = "Unschedulable"
 #: Requests under way at once: each is a connection, and more of them only wait in the server instead of here.
@@ -64,15 +63,6 @@ class Announcer:
             )
         message = f"Successfully assigned {pod.key} to {node}"
         self._recorder.event(pod.obj, "Normal", "Scheduled", message)
-
-    async def select_node(self, claim: Object, node: str) -> None:
-        """Tell a provisioner that waits for the first consumer where that is."""
-        if annotations_of(claim).get(SELECTED_NODE) == node:
-            return
-        patch = {"metadata": {"annotations": {SELECTED_NODE: node}}}
-        await self._client.patch(
-            PERSISTENTVOLUMECLAIMS, name_of(claim), patch, namespace_of(claim), kind=PatchKind.MERGE
-        )
 
     async def refuse(self, pod: PodInfo, message: str) -> None:
         """Explain on the pod, and as an event, why it waits. A pod that is gone needs no explanation."""

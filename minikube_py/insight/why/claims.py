@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from minikube_py.api.meta import annotations_of, is_deleting, labels_of, name_of, namespace_of
+from minikube_py.api.meta import is_deleting, labels_of, name_of, namespace_of
 from minikube_py.api.quantity import parse_quantity
 from minikube_py.api.types import Object
+from minikube_py.api.volumeclaims import NO_PROVISIONER, claims_of, class_of, default_class, names_class
 from minikube_py.insight.why.finding import Diagnosis, Finding, first_causes
 from minikube_py.insight.why.picture import Picture, find, is_finished, nearest_name
 
-_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-_NO_PROVISIONER = "kubernetes.io/no-provisioner"
 _FAILED = ("ProvisioningFailed", "FailedBinding", "VolumeMismatch", "ClaimMisbound")
 
 
@@ -38,15 +37,6 @@ def claim_findings(picture: Picture, claim: Object) -> Iterator[Finding]:
         lambda: _unbound(picture, claim),
     )
     return first_causes(steps)
-
-
-def claims_of(pod: Object) -> Iterator[str]:
-    """The names of the claims that a pod mounts, those of its ephemeral volumes included."""
-    for volume in (pod.get("spec") or {}).get("volumes") or ():
-        if "persistentVolumeClaim" in volume:
-            yield volume["persistentVolumeClaim"]["claimName"]
-        elif "ephemeral" in volume:
-            yield f"{name_of(pod)}-{volume['name']}"
 
 
 def _missing(picture: Picture, namespace: str, name: str) -> Finding:
@@ -119,7 +109,7 @@ def _unbound(picture: Picture, claim: Object) -> Iterator[Finding]:
     reasons = [f"{name_of(each)}: {_unfit(claim, each, wanted)}" for each in picture.volumes]
     volumes = "; ".join(reasons) or "there are no volumes"
     provisioner = str((kind or {}).get("provisioner") or "")
-    if provisioner and provisioner != _NO_PROVISIONER:
+    if provisioner and provisioner != NO_PROVISIONER:
         told = words or f"provisioner {provisioner} has made none yet; is it running?"
         yield Finding("NotProvisioned", f"the claim waits for a volume: {told}", f"look at the logs of {provisioner}")
         return
@@ -154,11 +144,10 @@ def _unfit(claim: Object, volume: Object, wanted: str | None) -> str:
 
 def _class_of(picture: Picture, claim: Object) -> str | None:
     """Absent means the default class; "" means none (KEP-3333)."""
-    named = (claim.get("spec") or {}).get("storageClassName")
-    if named is not None:
-        return str(named)
-    default = [name_of(each) for each in picture.classes if annotations_of(each).get(_DEFAULT_CLASS) == "true"]
-    return default[-1] if default else None
+    if names_class(claim):
+        return class_of(claim)
+    default = default_class(picture.classes)
+    return name_of(default) if default else None
 
 
 def _users(picture: Picture, claim: Object) -> list[Object]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from minikube_py.api.meta import condition_is_true, find_condition, is_deleting, name_of, namespace_of
 from minikube_py.api.types import Object
-from minikube_py.insight.why.claims import claims_of, why_claim
+from minikube_py.api.volumeclaims import claims_of
+from minikube_py.insight.why.claims import why_claim
 from minikube_py.insight.why.finding import Diagnosis, Finding, first_causes
 from minikube_py.insight.why.nodes import not_ready
 from minikube_py.insight.why.picture import Picture, find, is_finished, nearest_name

@@ -205,7 +205,10 @@ def test_claims() -> None:
 def test_a_bound_volume_ties_the_pod_to_its_node() -> None:
     required = in_terms("kubernetes.io/hostname", "b")["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     volumes = Volumes(
-        claim=lambda _ns, _name: {"metadata": {"name": "data"}, "spec": {"volumeName": "pv"}},
+        claim=lambda _ns, _name: {
+            "metadata": {"name": "data", "annotations": {"pv.kubernetes.io/bind-completed": "yes"}},
+            "spec": {"volumeName": "pv"},
+        },
         volume=lambda _name: {"metadata": {"name": "pv"}, "spec": {"nodeAffinity": {"required": required}}},
     )
     assert place(claiming(), [node("a"), node("b")], volumes=volumes) == "b"
