@@ -52,7 +52,7 @@ def plane(name: str, node_ip: str) -> DataPlane:
 
     if name == "userspace":
         return userspace(keep=True)
-    return NftablesDataPlane(clients=clients, node_ips=node_ips, beside=userspace(keep=False))
+    return NftablesDataPlane(clients=clients, node_ips=node_ips, beside=userspace(keep=False), clock=SystemClock())
 
 
 async def main(name: str, node_ip: str, *services: str) -> None:

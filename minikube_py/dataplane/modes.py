@@ -33,5 +33,5 @@ def choose_planes(
         return userspace(keep=keep_sources), None
     if mode not in ("nftables", "auto"):
         raise ValueError(f"unknown proxy mode {mode!r}: userspace, nftables or auto")
-    nftables = NftablesDataPlane(clients=clients, node_ips=node_ips, beside=userspace(keep=False))
+    nftables = NftablesDataPlane(clients=clients, node_ips=node_ips, beside=userspace(keep=False), clock=clock)
     return nftables, userspace(keep=keep_sources) if mode == "auto" else None

@@ -26,7 +26,9 @@ def userspace(clients: Clients, node_ips: tuple[str, ...]) -> DataPlane:
 
 
 def nftables(clients: Clients, node_ips: tuple[str, ...]) -> DataPlane:
-    return NftablesDataPlane(clients=clients, node_ips=node_ips, beside=userspace(clients, node_ips))
+    return NftablesDataPlane(
+        clients=clients, node_ips=node_ips, beside=userspace(clients, node_ips), clock=SystemClock()
+    )
 
 
 PLANES: dict[str, Make] = {"userspace": userspace, "nftables": nftables}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from ipaddress import ip_address
 
+from minikube_py.aio.clock import Clock, Timer
 from minikube_py.dataplane.contract import DataPlane
 from minikube_py.dataplane.model import Changes, Frontend, Scope, family_of
 from minikube_py.dataplane.nftables import messages as nf
@@ -17,19 +18,28 @@ from minikube_py.dataplane.userspace.clients import Clients
 
 _log = logging.getLogger(__name__)
 
+#: How long what the kernel refused twice is left alone.
+RETRY_SECONDS = 2.0
+
 
 class NftablesDataPlane:
-    """See DataPlane. ``beside`` carries front ends on the host and on loopback addresses."""
+    """See DataPlane. ``beside`` carries front ends on the host and on loopback addresses.
+
+    What the kernel refuses to take is tried again, until it does: it may have been short of memory, or filtered.
+    """
 
     name = "nftables"
 
-    def __init__(self, *, clients: Clients, node_ips: tuple[str, ...], beside: DataPlane) -> None:
+    def __init__(self, *, clients: Clients, node_ips: tuple[str, ...], beside: DataPlane, clock: Clock) -> None:
         self._clients = clients
+        self._clock = clock
+        self._retry: Timer | None = None
         self._node_ips = node_ips
         self._beside = beside
         self._netfilter: Netfilter | None = None
         self._tables: dict[str, FamilyTable] = {}
-        self._problem = ""
+        self._failing: dict[FamilyTable, str] = {}
+        self._taken_over = False
         self._served: set[Frontend] = set()
 
     def start(self) -> None:
@@ -68,10 +78,11 @@ class NftablesDataPlane:
             else:
                 kernel.setdefault(family_of(frontend.ip), {})[frontend] = route
         self._beside.apply(beside)
-        first = not any(table.installed for table in self._tables.values())
+        first = not self._taken_over
         for family, table in self._tables.items():
             self._apply(table, kernel.get(family, {}))
         if first:
+            self._taken_over = True
             self._clear_leftovers()
 
     def _clear_leftovers(self) -> None:
@@ -84,11 +95,11 @@ class NftablesDataPlane:
     def _apply(self, table: FamilyTable, changes: Changes) -> None:
         for frontend, route in changes.items():
             (self._served.add if route is not None else self._served.discard)(frontend)
+        if table in self._failing:
+            table.note(changes)
+            return
         try:
-            if not table.installed:
-                table.install()
             table.apply(changes)
-            self._problem = ""
         except OSError as error:
             _log.warning("nftables refused a change, installing everything anew: %s", error)
             self._reinstall(table)
@@ -96,14 +107,26 @@ class NftablesDataPlane:
     def _reinstall(self, table: FamilyTable) -> None:
         try:
             table.install()
-            self._problem = ""
+            self._well(table)
         except OSError as error:
-            _log.exception("nftables does not take the table")
-            self._problem = str(error)
+            _log.error("nftables does not take the table: %s", error)
+            self._failing[table] = str(error)
+            if self._retry is None:
+                self._retry = self._clock.call_later(RETRY_SECONDS, self._try_again)
+
+    def _well(self, table: FamilyTable) -> None:
+        if self._failing.pop(table, None):
+            _log.info("nftables has taken the table")
+
+    def _try_again(self) -> None:
+        self._retry = None
+        for table in list(self._failing):
+            self._reinstall(table)
 
     def problems(self) -> dict[Frontend, str]:
         """See DataPlane."""
-        mine = dict.fromkeys(self._served, self._problem) if self._problem else {}
+        reasons = list(self._failing.items())
+        mine = {at: why for at in self._served for table, why in reasons if table.serves(at)}
         return mine | self._beside.problems()
 
     def load(self) -> dict[Frontend, int]:
@@ -112,6 +135,8 @@ class NftablesDataPlane:
 
     async def stop(self) -> None:
         """See DataPlane."""
+        if self._retry is not None:
+            self._retry.cancel()
         await self._beside.stop()
         for table in self._tables.values():
             try:

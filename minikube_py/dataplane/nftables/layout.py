@@ -28,7 +28,7 @@ from hashlib import blake2b
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from minikube_py.dataplane.model import Backends, KeepSource, Kind, PortKey, Route, Verdict
+from minikube_py.dataplane.model import Backends, Frontend, KeepSource, Kind, PortKey, Route, Verdict
 from minikube_py.dataplane.nftables import messages as nf
 
 SERVICES, CHAINS, ENDPOINTS, LOCALS, LOCAL_CHAINS, PODS, LOCAL_PODS, OWN, HAIRPINS, AFFINITY = SETS = (
@@ -193,9 +193,9 @@ def affinity_key_number(key: bytes) -> int:
     return int(struct.unpack("=I", key[-4:])[0])
 
 
-def family_of_route(route: Route) -> int:
+def family_of_front_end(frontend: Frontend) -> int:
     """The netfilter family of a front end."""
-    return nf.IPV6 if ":" in route.frontend.ip else nf.IPV4
+    return nf.IPV6 if ":" in frontend.ip else nf.IPV4
 
 
 class StickyNumbers:

@@ -24,7 +24,7 @@ from minikube_py.dataplane.nftables.layout import (
     Layout,
     StickyNumbers,
     affinity_key_number,
-    family_of_route,
+    family_of_front_end,
     layout_of,
     packed_address,
 )
@@ -75,7 +75,17 @@ class FamilyTable:
         self._netfilter.commit(transaction)
 
     def install(self) -> None:
-        """Makes the table anew with all routes known. Raises OSError."""
+        """Makes the table anew with all routes known, in one step unless there are thousands. Raises OSError."""
+        self.installed = False
+        for known in (self._layouts, self._elements, self._uses, self._chains, self._guards, self._chain_uses):
+            known.clear()
+        routes: Changes = dict(self._routes)
+        self._program(routes, self._anew())
+        self.installed = True
+        self._forget_udp(routes)
+
+    def _anew(self) -> Transaction:
+        """An empty table in place of any other."""
         transaction = Transaction()
         number = self._family.family
         transaction.add(nf.NEW_TABLE, number, nf.table_body(TABLE), nf.CREATE)
@@ -90,13 +100,7 @@ class FamilyTable:
             self._add_chain(transaction, name, rules)
         for name, (hook, rules) in self._family.base_chains().items():
             self._add_chain(transaction, name, rules, hook)
-        self._netfilter.commit(transaction)
-        self.installed = True
-        routes, self._routes = self._routes, {}
-        for known in (self._layouts, self._elements, self._uses, self._chains, self._guards, self._chain_uses):
-            known.clear()
-        self._sticky_fronts.clear()
-        self.apply(dict(routes))
+        return transaction
 
     def remove(self) -> None:
         """Takes the table away. Raises OSError."""
@@ -105,9 +109,22 @@ class FamilyTable:
         self._netfilter.commit(transaction)
 
     def apply(self, changes: Changes) -> None:
-        """Carries out changes. Raises OSError where the kernel refuses; ``install`` then starts over."""
-        if not changes:
-            return
+        """Carries out changes. Raises OSError where the kernel refuses; ``install`` then starts over with them."""
+        before = self.note(changes)
+        if not self.installed:
+            self.install()
+        elif changes:
+            self.installed = False  # until the kernel has taken all of it
+            self._program(changes, Transaction())
+            self.installed = True
+            self._forget_affinity(before)
+            self._forget_udp(changes)
+        for port in [port for port, fronts in self._sticky_fronts.items() if not fronts]:
+            del self._sticky_fronts[port]
+            self._sticky.forget(port)
+
+    def note(self, changes: Changes) -> dict[Frontend, Route | None]:
+        """Remembers changes for the next ``install``, and says what they replace."""
         before = {frontend: self._routes.get(frontend) for frontend in changes}
         self._note_sticky(before, changes)
         for frontend, route in changes.items():
@@ -115,12 +132,7 @@ class FamilyTable:
                 self._routes.pop(frontend, None)
             else:
                 self._routes[frontend] = route
-        self._program(changes)
-        self._forget_affinity(before)
-        self._forget_udp(changes)
-        for port in [port for port, fronts in self._sticky_fronts.items() if not fronts]:
-            del self._sticky_fronts[port]
-            self._sticky.forget(port)
+        return before
 
     def _note_sticky(self, before: dict[Frontend, Route | None], changes: Changes) -> None:
         """Affinity belongs to a Service port, and several front ends may lead to it."""
@@ -131,7 +143,7 @@ class FamilyTable:
             if route is not None and route.affinity_seconds:
                 self._sticky_fronts.setdefault(route.port, set()).add(frontend)
 
-    def _program(self, changes: Changes) -> None:
+    def _program(self, changes: Changes, transaction: Transaction) -> None:
         removed: dict[tuple[str, bytes], bytes | None] = {}
         added: dict[tuple[str, bytes], bytes | None] = {}
         chains: set[Chain] = set()
@@ -154,7 +166,8 @@ class FamilyTable:
         left = {chain for chain in left if chain.sticky and not self._chain_uses[chain]}
         unguarded -= guards
         doomed = [chain.name for chain in left] + [guard.name for guard in unguarded]
-        self._commit(removed, added, chains - self._chains, guards - self._guards, doomed)
+        self._add_new_chains(transaction, chains - self._chains, guards - self._guards)
+        self._commit(transaction, removed, added, doomed)
         self._chains = (self._chains | chains) - left
         self._guards = (self._guards | guards) - unguarded
 
@@ -185,21 +198,21 @@ class FamilyTable:
             else:
                 added[key] = data
 
-    def _commit(
-        self,
-        removed: dict[tuple[str, bytes], bytes | None],
-        added: dict[tuple[str, bytes], bytes | None],
-        chains: set[Chain],
-        guards: set[Guard],
-        doomed: list[str],
-    ) -> None:
-        transaction = Transaction()
+    def _add_new_chains(self, transaction: Transaction, chains: set[Chain], guards: set[Guard]) -> None:
         for chain in chains:
             transaction.add(nf.NEW_CHAIN, self._family.family, nf.chain_body(TABLE, chain.name), nf.CREATE)
         for chain in chains:
             self._add_rules(transaction, chain.name, self._family.rules(chain))
         for guard in guards:
             self._add_chain(transaction, guard.name, self._family.guard_rules(guard))
+
+    def _commit(
+        self,
+        transaction: Transaction,
+        removed: dict[tuple[str, bytes], bytes | None],
+        added: dict[tuple[str, bytes], bytes | None],
+        doomed: list[str],
+    ) -> None:
         for name, elements in _by_set(removed):
             self._put(transaction, name, [nf.element(key) for key, _ in elements], kind=nf.DELETE_ELEMENT)
             transaction = self._split(transaction)
@@ -278,9 +291,9 @@ class FamilyTable:
         if current:
             forget_stale(self._netfilter, self._family.family, current)
 
-    def owns(self, route: Route) -> bool:
-        """Whether the route is of this family."""
-        return family_of_route(route) == self._family.family
+    def serves(self, frontend: Frontend) -> bool:
+        """Whether the front end is of this family."""
+        return family_of_front_end(frontend) == self._family.family
 
 
 def _endpoint_data(endpoints: Iterable[object]) -> frozenset[bytes]:

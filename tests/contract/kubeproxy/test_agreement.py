@@ -123,7 +123,7 @@ def userspace(clients: Clients) -> DataPlane:
 
 
 def nftables(clients: Clients) -> DataPlane:
-    return NftablesDataPlane(clients=clients, node_ips=(NODE_IP,), beside=userspace(clients))
+    return NftablesDataPlane(clients=clients, node_ips=(NODE_IP,), beside=userspace(clients), clock=SystemClock())
 
 
 PROXIES = {"userspace": ours_on(userspace), "nftables": ours_on(nftables)} | (
