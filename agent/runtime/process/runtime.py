@@ -229,9 +229,13 @@ class ProcessRuntime:
             await end_stdin()
 
         async def end_stdin() -> None:
+            """The container's own input ends with its only client's; one that takes many lets this client go."""
             if answer["stdin"] and answer["stdin_once"] and not answer["tty"]:
                 with contextlib.suppress(RuntimeFault):
                     await self._client.call("close_stdin", container_id=container_id)
+            elif answer["stdin"] and streams in attached:
+                attached.remove(streams)
+                streams.finish(0)
 
         streams = _attach_streams(fds, answer, hang_up=hang_up, end_stdin=end_stdin)
         attached.append(streams)

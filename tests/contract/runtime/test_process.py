@@ -202,6 +202,18 @@ async def test_attach_shows_what_comes_and_feeds_stdin(harness: Harness) -> None
     await streams.close()
 
 
+async def test_a_client_without_more_input_leaves_a_container_that_takes_many(harness: Harness) -> None:
+    container = await harness.run(("sh", "-c", "while read line; do echo got $line; done"), stdin=True)
+    for word in ("one", "two"):
+        streams = await harness.runtime.attach(container, stdin=True)
+        await streams.write_stdin(f"{word}\n".encode())
+        async with asyncio.timeout(TIMEOUT):
+            assert await streams.stdout.readline() == f"got {word}\n".encode()
+            await streams.close_stdin()
+            assert await streams.wait() == 0
+        await streams.close()
+
+
 async def test_attach_to_a_terminal(harness: Harness) -> None:
     container = await harness.run(("sh",), stdin=True, tty=True)
     streams = await harness.runtime.attach(container, stdin=True)
