@@ -43,6 +43,7 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._policies: dict[str, RestartPolicy] = {}
         self._halted: set[str] = set()
+        self._unplugged: set[str] = set()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._stopping = False
         self._remove = False
@@ -207,7 +208,7 @@ class Supervisor:
             if name in self._children:
                 self._children[name].signal(signal.SIGKILL)
         self._assembly.switch_off(node)
-        self._reroute(without=node)
+        self._reroute()
         return {"stopped": node}
 
     def _start_node(self, node: str) -> Answer:
@@ -216,20 +217,24 @@ class Supervisor:
         for part in (*self._assembly.machines(), *self._assembly.parts()):
             if part.name in names:
                 self._bring_back(part)
+        self._reroute()
         return {"started": node}
 
     def _unplug_node(self, node: str) -> Answer:
         self._assembly.network.unplug(node)
-        self._reroute(without=node)
+        self._unplugged.add(node)
+        self._reroute()
         return {"unplugged": node}
 
     def _plug_node(self, node: str) -> Answer:
         self._assembly.network.plug(node)
+        self._unplugged.discard(node)
+        self._reroute()
         return {"plugged": node}
 
-    def _reroute(self, *, without: str) -> None:
-        """The host's way to ClusterIPs goes through a node that is on and connected."""
-        nodes = [node.name for node in self._plan.nodes if node.name != without]
+    def _reroute(self) -> None:
+        """The host's way to ClusterIPs goes through a node that is on and connected, if there is one."""
+        nodes = [node.name for node in self._plan.nodes if node.name not in self._unplugged]
         self._assembly.route_services([name for name in nodes if f"agent-{name}" not in self._halted])
 
     # -- down -----------------------------------------------------------------------------------------------

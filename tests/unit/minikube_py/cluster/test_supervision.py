@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from minikube_py.cluster.control import ClusterNotRunning, ControlRefused, Contr
 from minikube_py.cluster.progress import Progress, ProgressWriter, read_progress
 from minikube_py.cluster.removal import remove_tree
 from minikube_py.cluster.restarts import RestartPolicy
+from minikube_py.cluster.supervisor import Supervisor
 
 
 def test_a_part_comes_back_at_once_then_ever_later() -> None:
@@ -84,3 +86,40 @@ def test_removal_goes_through_closed_directories(tmp_path: Path) -> None:
     remove_tree(tree)
     remove_tree(tree)
     assert not tree.exists()
+
+
+class Assembled:
+    """A cluster of three nodes without any; ``way`` is the node that ClusterIPs are asked of."""
+
+    def __init__(self) -> None:
+        nodes = tuple(SimpleNamespace(name=f"lab-{number}") for number in (1, 2, 3))
+        self.plan = SimpleNamespace(nodes=nodes)
+        self.network = SimpleNamespace(plug=lambda _: None, unplug=lambda _: None)
+        self.way = ""
+
+    def names_of_node(self, node: str) -> tuple[str, ...]:
+        return (f"agent-{node}", f"machine-{node}")
+
+    def switch_off(self, node: str) -> None:
+        pass
+
+    def machines(self) -> list[Any]:
+        return []
+
+    parts = machines
+
+    def route_services(self, nodes: list[str]) -> None:
+        self.way = nodes[0] if nodes else self.way
+
+
+def test_the_hosts_way_to_services_avoids_every_node_that_is_off_or_cut_off() -> None:
+    cluster: Any = Assembled()
+    supervisor: Any = Supervisor(cluster, Any)  # type: ignore[arg-type]
+    ways = [
+        (supervisor._obey(command, {"node": f"lab-{number}"}), cluster.way)[1]
+        for command, number in (
+            ("unplug-node", 1), ("stop-node", 2), ("plug-node", 1), ("unplug-node", 1), ("start-node", 2),
+            ("unplug-node", 2), ("unplug-node", 3), ("plug-node", 3), ("plug-node", 1),
+        )
+    ]  # fmt: skip
+    assert ways == ["lab-2", "lab-3", "lab-1", "lab-3", "lab-2", "lab-3", "lab-3", "lab-3", "lab-1"]
