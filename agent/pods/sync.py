@@ -194,12 +194,14 @@ class PodSync:
             return
         state, name, now = self._state, container.name, self._services.clock.now()
         ended = status.finished_at or now
-        left = state.backoff.remaining(name, ended, now)
+        # Another image is another program: it starts over (the kubelet's key is a hash of name and image).
+        key = f"{name} {container.spec.get('image')}"
+        left = state.backoff.remaining(key, ended, now)
         if left <= 0:
-            state.backoff.next(name, ended)
+            state.backoff.next(key, ended)
             return
         where = full_name(state.pod)
-        message = f"back-off {go_duration(state.backoff.delay(name))} restarting failed container={name} pod={where}"
+        message = f"back-off {go_duration(state.backoff.delay(key))} restarting failed container={name} pod={where}"
         events = state.events.of(container)
         events.warning("BackOff", f"Back-off restarting failed container {name} in pod {where}")
         raise StartRefused("CrashLoopBackOff", message, retry_after=left)

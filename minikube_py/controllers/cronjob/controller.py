@@ -100,9 +100,11 @@ class CronJobController(Controller):
             pass
 
     async def _write_status(self, cron: Object, jobs: list[Object]) -> Object:
-        """The running Jobs, and the last success; says so for each that has finished meanwhile."""
+        """The running Jobs, and the last success; says so for each that has finished or is gone meanwhile."""
         status = cron.get("status") or {}
         listed = {entry.get("uid") for entry in status.get("active") or ()}
+        for name in plan.missing(cron, jobs):
+            self.events.event(cron, "Normal", "MissingJob", f"Active job went missing: {name}")
         for job in jobs:
             finished = plan.is_finished(job)
             if finished and uid_of(job) in listed:

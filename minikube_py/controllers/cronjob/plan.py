@@ -153,6 +153,13 @@ def active_references(jobs: Sequence[Object]) -> list[Object]:
     ]
 
 
+def missing(cron: Object, jobs: Sequence[Object]) -> list[str]:
+    """The names of Jobs that the status lists as running and that are there no more."""
+    there = {uid_of(job) for job in jobs}
+    active = (cron.get("status") or {}).get("active") or ()
+    return [str(entry.get("name")) for entry in active if entry.get("uid") not in there]
+
+
 def last_success(cron: Object, jobs: Sequence[Object]) -> str | None:
     """When a Job of this CronJob last completed."""
     done = [job.get("status") or {} for job in jobs if is_finished(job) == "Complete"]

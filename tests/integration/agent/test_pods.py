@@ -142,6 +142,10 @@ async def test_crashes_are_backed_off_and_counted(client: Client, tmp_path: Path
         )
         assert container(pod)["lastState"]["terminated"]["exitCode"] == 1
         assert len(await runtime.list_containers()) == 2
+        count = container(pod)["restartCount"]
+        patch = {"spec": {"containers": [{"name": "app", "image": "another"}]}}
+        await client.patch(PODS, "web", patch, "default", kind=PatchKind.STRATEGIC)
+        await node.until(lambda pod: container(pod)["restartCount"] == count + 1)
 
 
 async def moving(node: PodNode, reached: Any, seconds: float) -> Object:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from minikube_py.api.meta import format_time
+from minikube_py.api.meta import format_time, name_of, uid_of
 from minikube_py.api.types import Object
-from minikube_py.controllers.cronjob.plan import due_start, outdated, plan_step
+from minikube_py.controllers.cronjob.plan import due_start, missing, outdated, plan_step
 from minikube_py.controllers.cronjob.schedule import parse_schedule
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -81,3 +81,11 @@ def test_history_limits() -> None:
     jobs = [job(f"s{n}", "Complete", f"2026-01-01T0{n}:00:00Z") for n in range(5)]
     jobs += [job(f"f{n}", "Failed", f"2026-01-01T0{n}:00:00Z") for n in range(2)]
     assert [entry["metadata"]["name"] for entry in outdated(cron(), [*jobs, job("active")])] == ["s0", "s1", "f0"]
+
+
+def test_running_jobs_that_went_missing() -> None:
+    there, gone = job("there"), job("gone")
+    listed = cron()
+    listed["status"] = {"active": [{"name": name_of(each), "uid": uid_of(each)} for each in (there, gone)]}
+    assert missing(listed, [there]) == ["gone"]
+    assert missing(cron(), [there]) == []
