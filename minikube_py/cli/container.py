@@ -11,7 +11,9 @@ from typing import Any
 import click
 
 from minikube_py.cluster import containers
-from minikube_py.cluster.engine import LABEL, NODE_LABEL, NoEngine, engine_socket, remove_containers
+from minikube_py.cluster.engine import LABEL, NODE_LABEL, engine_socket, remove_containers
+from minikube_py.cluster.engineapi import NoEngine
+from minikube_py.cluster.leftovers import remove_memory_volumes
 from minikube_py.cluster.plan import ClusterPlan
 
 _CONTROLPLANE = "minikube_py.cluster.controlplane:main"
@@ -56,6 +58,7 @@ def agent() -> None:
         code = _run(plan, "agent.app:main", f"agent-{node.name}")
         if code == 0:
             remove_containers(engine_socket(), {LABEL: plan.paths.label, NODE_LABEL: node.name})
+            remove_memory_volumes(plan.paths.node_state(node.name))
     except (NoEngine, OSError) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from minikube_py.cli.options import cluster_name
+from minikube_py.cluster.engineapi import NoEngine
 from minikube_py.cluster.kubeconfig import KubeconfigBusy
 from minikube_py.cluster.teardown import take_down
 
@@ -15,6 +16,6 @@ def down(name: str) -> None:
     """Stop a cluster and remove everything it made, its kubeconfig context included."""
     try:
         existed = take_down(name)
-    except (OSError, KubeconfigBusy, ValueError) as error:
+    except (NoEngine, OSError, KubeconfigBusy, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f'Cluster "{name}" is gone.' if existed else f'There is no cluster "{name}".')

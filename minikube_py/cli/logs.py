@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 import click
 
 from minikube_py.cli.options import cluster_name
+from minikube_py.cluster.engineapi import NoEngine
 from minikube_py.cluster.paths import ClusterPaths
 
 
@@ -18,7 +20,10 @@ from minikube_py.cluster.paths import ClusterPaths
 @click.argument("part", required=False)
 def logs(name: str, follow: bool, tail: int, part: str | None) -> None:
     """Print the logs of the cluster's parts: supervisor, apiserver, controlplane, agent-NODE, machine-NODE."""
-    folder = ClusterPaths.of(name).logs
+    paths = ClusterPaths.of(name)
+    if paths.composed_file.exists():
+        _follow_containers(paths, part, tail=tail, follow=follow)
+    folder = paths.logs
     files = sorted(folder.glob(f"{part or '*'}.log"))
     if not files:
         known = ", ".join(sorted(path.stem for path in folder.glob("*.log")))
@@ -27,3 +32,20 @@ def logs(name: str, follow: bool, tail: int, part: str | None) -> None:
     command = ["tail", "-n", lines, *(["-F"] if follow else []), "--", *map(str, files)]
     sys.stdout.flush()
     os.execvp("tail", command)
+
+
+def _follow_containers(paths: ClusterPaths, part: str | None, *, tail: int, follow: bool) -> NoReturn:
+    """Hands over to Compose. Its parts: apiserver, controlplane, cloud, agent (all of them)."""
+    from minikube_py.cluster.composed.project import Composition  # few need it
+    from minikube_py.cluster.composed.settings import saved_settings
+
+    settings = saved_settings(paths)
+    if settings is None:
+        raise click.ClickException(f"{paths.composed_file} is damaged: `minik down` removes the cluster")
+    composition = Composition(settings)
+    lines = ["--tail", "all" if tail < 0 else str(tail)]
+    try:
+        command = [*composition.command(), "logs", *lines, *(["--follow"] if follow else []), *([part] if part else [])]
+    except NoEngine as fault:
+        raise click.ClickException(str(fault)) from fault
+    os.execvpe(command[0], command, composition.environment())

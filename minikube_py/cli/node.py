@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from minikube_py.cli.options import cluster_name
-from minikube_py.cluster.control import ClusterNotRunning, ControlRefused, ask
+from minikube_py.cluster.command import commands_of
+from minikube_py.cluster.control import ClusterNotRunning, ControlRefused
 from minikube_py.cluster.paths import ClusterPaths
 
 
@@ -20,7 +21,7 @@ def _command(word: str, request: str, done: str, text: str) -> None:
     @click.argument("node_name", metavar="NODE")
     def run(name: str, node_name: str) -> None:
         try:
-            ask(ClusterPaths.of(name).control_socket, request, node=node_name)
+            commands_of(ClusterPaths.of(name)).order(request, node_name)
         except ClusterNotRunning:
             raise click.ClickException(f'cluster "{name}" is not running') from None
         except ControlRefused as refusal:

@@ -13,7 +13,8 @@ from minikube_py.api.meta import condition_is_true, name_of
 from minikube_py.cli.access import cluster_client, told_plainly
 from minikube_py.cli.fault import Found, describe, faults_of
 from minikube_py.cli.options import cluster_name
-from minikube_py.cluster.control import ClusterNotRunning, ask
+from minikube_py.cluster.command import commands_of
+from minikube_py.cluster.control import ClusterNotRunning
 from minikube_py.cluster.paths import ClusterPaths
 
 
@@ -23,12 +24,13 @@ def status(name: str) -> None:
     """Show whether the cluster runs, its processes and its nodes. Exit status 1: something is not well."""
     paths = ClusterPaths.of(name)
     try:
-        answer = ask(paths.control_socket, "status")
+        answer = commands_of(paths).status()
     except ClusterNotRunning:
         raise click.ClickException(f'cluster "{name}" is not running: start it with `minik up`') from None
-    rootless = "rootless" if answer["rootless"] else "as root"
     up_for = int(time.time() - answer["started"])
-    click.echo(f'Cluster "{name}": up for {up_for} s at {answer["server"]} ({answer["runtime"]} runtime, {rootless})')
+    click.echo(
+        f'Cluster "{name}": up for {up_for} s at {answer["server"]} ({answer["runtime"]} runtime, {answer["where"]})'
+    )
     click.echo(f"  outside the cluster: {answer['outside']}")
     parts_well = _show_parts(answer["parts"])
     nodes_well = _show_nodes(name)

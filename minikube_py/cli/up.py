@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from minikube_py.cli.options import cluster_name
 from minikube_py.cluster import kubeconfig
-from minikube_py.cluster.control import ask
-from minikube_py.cluster.engine import NoEngine
-from minikube_py.cluster.launch import AlreadyRunning, Launch, launch
+from minikube_py.cluster.engineapi import NoEngine
+from minikube_py.cluster.launch import launch
+from minikube_py.cluster.lock import AlreadyRunning
 from minikube_py.cluster.paths import ClusterPaths
+from minikube_py.cluster.progress import Progress
 from minikube_py.config.cluster import ClusterConfig
 
 
@@ -71,17 +72,15 @@ def up(name: str, wait: float, node_runtimes: tuple[str, ...], **settings: Any) 
         begun = launch(ClusterConfig(name=name, node_runtimes=_pairs(node_runtimes), **settings))
     except AlreadyRunning:
         _merge(name)
-        answer = ask(ClusterPaths.of(name).control_socket, "status")
-        click.echo(f'Cluster "{name}" is already running at {answer["server"]}')
+        server = kubeconfig.server_of(ClusterPaths.of(name).kubeconfig)
+        click.echo(f'Cluster "{name}" is already running at {server}')
         return
-    except ValidationError as error:
-        raise click.ClickException("; ".join(str(one["msg"]) for one in error.errors())) from error
     except (ValueError, OSError, NoEngine) as error:
         raise click.ClickException(str(error)) from error
     for remark in filter(None, (begun.plan.runtimes.reason, begun.note)):
         click.echo(f" {click.style('✓', fg='green')} {remark}")
-    if wait > 0:
-        _follow(begun, started, wait)
+    if wait > 0 or begun.plan.runtimes.composed:  # nobody else would bring a composition up
+        _follow(begun.progress(wait), started)
     _merge(name)
     seconds = time.monotonic() - started
     click.echo(f'Cluster "{name}" is up in {seconds:.1f} s. Try:  kubectl --context {name} get nodes')
@@ -97,8 +96,8 @@ def _pairs(texts: tuple[str, ...]) -> dict[str, Any]:
     return pairs
 
 
-def _follow(begun: Launch, started: float, wait: float) -> None:
-    for line in begun.progress(wait):
+def _follow(progress: Iterable[Progress], started: float) -> None:
+    for line in progress:
         if line.kind == "failed":
             raise click.ClickException(line.text)
         click.echo(f" {click.style('✓', fg='green')} {line.text:<40} {time.monotonic() - started:5.2f} s")

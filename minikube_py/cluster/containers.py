@@ -13,11 +13,12 @@ import shutil
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from minikube_py.cluster import kubeconfig
 from minikube_py.cluster.certificates import Authority
-from minikube_py.cluster.engine import NoEngine, container_labels, engine_socket
+from minikube_py.cluster.engine import container_labels, engine_socket
+from minikube_py.cluster.engineapi import NoEngine
 from minikube_py.cluster.files import write_private
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.plan import (
@@ -46,13 +47,17 @@ _NUMBER: Final = "com.docker.compose.container-number"
 
 
 def container_plan(environment: Mapping[str, str]) -> ClusterPlan:
-    """``MINIK_CLUSTER`` is its name, ``MINIK_NETWORK`` that of its nodes without the last byte. Raises ValueError."""
-    config = ClusterConfig(
-        name=environment.get("MINIK_CLUSTER", "minik").replace("_", "-"),
-        nodes=MOST_NODES,
-        runtime="docker",
-        node_network=environment.get("MINIK_NETWORK", "192.168.232") + ".0/24",
-    )
+    """``MINIK_CLUSTER`` is its name, ``MINIK_NETWORK`` that of its nodes without the last byte; ``MINIK_PROXY_MODE``
+    and ``MINIK_NODE_GRACE`` are options of `minik up`. Raises ValueError."""
+    told: dict[str, Any] = {
+        "name": environment.get("MINIK_CLUSTER", "minik").replace("_", "-"),
+        "nodes": MOST_NODES,
+        "runtime": "docker",
+        "proxy_mode": environment.get("MINIK_PROXY_MODE") or "userspace",
+        "node_grace": float(environment.get("MINIK_NODE_GRACE") or 40),
+        "node_network": environment.get("MINIK_NETWORK", "192.168.232") + ".0/24",
+    }
+    config = ClusterConfig(**told)
     return make_plan(config, ClusterPaths.of(config.name), Runtimes("docker"))
 
 

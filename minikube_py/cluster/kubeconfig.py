@@ -102,6 +102,12 @@ def read(path: Path) -> Config:
     return content
 
 
+def server_of(path: Path) -> str:
+    """The URL of the file's first cluster, "" where there is none yet. Raises ValueError."""
+    clusters = read(path).get("clusters") or [{}]
+    return str((clusters[0].get("cluster") or {}).get("server") or "")
+
+
 def write(path: Path, config: Config) -> None:
     """Replace the file in one step; only the owner may read it. A symbolic link is followed, not replaced."""
     target = path.resolve()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import select
@@ -11,10 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minikube_py.cluster.assembly import Assembly
 from minikube_py.cluster.children import log_to, run_in_child
 from minikube_py.cluster.leftovers import remove_after_a_crash
+from minikube_py.cluster.lock import take_lock
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.plan import ClusterPlan, make_plan
 from minikube_py.cluster.preflight import explain, probe
@@ -25,9 +26,8 @@ from minikube_py.cluster.supervisor import Supervisor
 from minikube_py.cluster.userspace import Privileges, enter
 from minikube_py.config.cluster import ClusterConfig
 
-
-class AlreadyRunning(Exception):
-    """A supervisor holds the cluster's lock."""
+if TYPE_CHECKING:
+    from minikube_py.cluster.composed.launch import ComposedLaunch
 
 
 class Launch:
@@ -54,11 +54,17 @@ class Launch:
         yield Progress("failed", f"not ready after {timeout:.0f} seconds: see `minik status` and `minik logs`")
 
 
-def launch(config: ClusterConfig) -> Launch:
+def launch(config: ClusterConfig) -> Launch | ComposedLaunch:
     """Starts the cluster. Raises AlreadyRunning, NoEngine, ValueError for an impossible configuration, OSError."""
     paths = ClusterPaths.of(config.name)
-    make_plan(config, paths, runtimes := choose_runtimes(config))  # what is impossible is refused first
+    plan = make_plan(config, paths, runtimes := choose_runtimes(config))  # what is impossible is refused first
     lock = take_lock(paths)
+    if runtimes.composed or paths.composed_file.exists():
+        from minikube_py.cluster.composed.launch import launch_composed, refuse_a_running_one  # half a second
+
+        refuse_a_running_one(paths, lock)
+        if runtimes.composed:
+            return launch_composed(plan, lock)
     ranges = Ranges(config)
     try:
         ranges = choose_ranges(config)
@@ -78,18 +84,6 @@ def launch(config: ClusterConfig) -> Launch:
     finally:
         ranges.close()  # the supervisor holds references of its own to this
         os.close(lock)  # and to the lock
-
-
-def take_lock(paths: ClusterPaths) -> int:
-    """The cluster's lock as a descriptor. Raises AlreadyRunning."""
-    paths.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise AlreadyRunning(f'cluster "{paths.root.name}" is already running') from None
-    return lock
 
 
 def _listen(port: int) -> socket.socket:

@@ -21,16 +21,18 @@ _SHARED_MEMORY = Path("/dev/shm")
 
 
 def remove_leftovers(paths: ClusterPaths) -> None:
-    """Removes all of them. Nothing of the cluster may run any more. Raises OSError where something will not go.
+    """Removes all of them. Nothing of the cluster may run any more, but for the containers of a composition. Raises
+    OSError where something will not go, NoEngine where an engine that has such is away.
 
     Files of subordinate users can be removed only inside their user namespace: see ``remove_after_a_crash``.
     """
+    if paths.composed_file.exists():
+        _remove_composition(paths)
     if "docker" in _runtimes_of(paths):
         remove_containers(engine_socket(), {LABEL: paths.label}, _pulled_images(paths))
     for node in _node_states(paths):
         cgroups.sweep(cgroups.name_for(str(node)))
-    for volume in _memory_volumes(paths):
-        remove_tree(volume)
+    remove_memory_volumes(paths.root)
     remove_tree(paths.sockets)
     remove_tree(paths.root)
 
@@ -51,6 +53,14 @@ def _remove_inside(paths: ClusterPaths) -> int:
     enter()
     remove_leftovers(paths)
     return 0
+
+
+def _remove_composition(paths: ClusterPaths) -> None:
+    from minikube_py.cluster.composed.project import Composition  # few need it
+    from minikube_py.cluster.composed.settings import saved_settings
+
+    if (settings := saved_settings(paths)) is not None:
+        Composition(settings).remove()
 
 
 def _runtimes_of(paths: ClusterPaths) -> set[str]:
@@ -77,9 +87,9 @@ def _node_states(paths: ClusterPaths) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _memory_volumes(paths: ClusterPaths) -> list[Path]:
-    """The agents' emptyDirs with ``medium: Memory``, named after the path of the volume."""
-    prefix = "minik" + str(paths.root).replace("/", "-") + "-"
-    if not _SHARED_MEMORY.is_dir():
-        return []
-    return [entry for entry in _SHARED_MEMORY.iterdir() if entry.name.startswith(prefix)]
+def remove_memory_volumes(below: Path) -> None:
+    """The agents' emptyDirs with ``medium: Memory``: they are named after the path of the volume. Raises OSError."""
+    prefix = "minik" + str(below).replace("/", "-") + "-"
+    for entry in _SHARED_MEMORY.iterdir() if _SHARED_MEMORY.is_dir() else ():
+        if entry.name.startswith(prefix):
+            remove_tree(entry)

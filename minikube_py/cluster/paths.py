@@ -42,6 +42,11 @@ class ClusterPaths:
         return self.root / "cluster.json"
 
     @property
+    def composed_file(self) -> Path:
+        """There while the cluster's parts are containers: such a cluster has no supervisor."""
+        return self.root / "composed.json"
+
+    @property
     def pki(self) -> Path:
         return self.root / "pki"
 
@@ -96,6 +101,10 @@ class ClusterPaths:
     def label(self) -> str:
         """What marks the cluster's containers in a Docker engine, which several users may share."""
         return f"{self.root.name}-{zlib.crc32(os.fsencode(self.root)):08x}"
+
+    def pulled_images(self, node: str) -> Path:
+        """The agent's records of the images that it has made an engine pull."""
+        return self.node_state(node) / "pulled-images"
 
     def node_state(self, node: str) -> Path:
         return self.root / "nodes" / node

@@ -7,6 +7,7 @@ supervisor no event loop.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import uvloop
@@ -30,17 +31,22 @@ def main(config_path: str) -> int:
 
 
 async def wait_until_ready(config: ReadinessConfig, progress: ProgressWriter) -> None:
+    """Returns when pods can be made, and tells every step."""
+    async with Client.from_access(config.api) as client:
+        await await_nodes(client, config.nodes, progress.step)
+
+
+async def await_nodes(client: Client, nodes: tuple[str, ...], step: Callable[[str], None]) -> None:
     """Returns when every node is Ready and the ServiceAccount `default` exists (without it no pod is admitted)."""
     tasks = TaskSet("readiness")
-    async with Client.from_access(config.api) as client:
-        try:
-            await _all_nodes(client, tasks, config.nodes, progress)
-            await _default_service_account(client, tasks)
-        finally:
-            await tasks.close()
+    try:
+        await _all_nodes(client, tasks, nodes, step)
+        await _default_service_account(client, tasks)
+    finally:
+        await tasks.close()
 
 
-async def _all_nodes(client: Client, tasks: TaskSet, names: tuple[str, ...], progress: ProgressWriter) -> None:
+async def _all_nodes(client: Client, tasks: TaskSet, names: tuple[str, ...], step: Callable[[str], None]) -> None:
     missing = set(names)
     complete = asyncio.Event()
 
@@ -49,7 +55,7 @@ async def _all_nodes(client: Client, tasks: TaskSet, names: tuple[str, ...], pro
             return
         if condition_is_true((new.get("status") or {}).get("conditions"), "Ready"):
             missing.discard(name_of(new))
-            progress.step(f"node {name_of(new)} is Ready")
+            step(f"node {name_of(new)} is Ready")
         if not missing:
             complete.set()
 

@@ -182,7 +182,7 @@ class Supervisor:
             "started": self._started,
             "server": self._assembly.server_url,
             "runtime": self._plan.runtimes.usual,
-            "rootless": self._assembly.privileges.rootless,
+            "where": "rootless" if self._assembly.privileges.rootless else "as root",
             "outside": str(self._assembly.egress),
             "parts": [
                 {

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from minikube_py.cluster import kubeconfig
 from minikube_py.cluster.control import ClusterNotRunning, ask
-from minikube_py.cluster.launch import AlreadyRunning, take_lock
 from minikube_py.cluster.leftovers import remove_after_a_crash
+from minikube_py.cluster.lock import AlreadyRunning, take_lock
 from minikube_py.cluster.paths import ClusterPaths
 
 #: An orderly end takes well under a second; a supervisor that needs longer than this is stuck and is killed.
@@ -30,18 +30,6 @@ def take_down(name: str) -> bool:
         os.close(lock)
     _remove_empty_parents(paths)
     return existed
-
-
-def is_running(name: str) -> bool:
-    """Whether a supervisor holds the cluster's lock."""
-    paths = ClusterPaths.of(name)
-    if not paths.lock.exists():
-        return False
-    try:
-        os.close(take_lock(paths))
-    except AlreadyRunning:
-        return True
-    return False
 
 
 def _end_supervisor(paths: ClusterPaths) -> int:

@@ -6,14 +6,13 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.minik import ROOT, UNPRIVILEGED, MinikCluster
+from tests.support.minik import UNPRIVILEGED, MinikCluster, unreachable_for
 
 _PREFIX = "minik-e2e-"
 
@@ -103,21 +102,12 @@ def make_cluster() -> Iterator[Callable[..., MinikCluster]]:
         _remove(cluster)
 
 
-def _readable_by(user: str) -> bool:
-    command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", sys.executable, "-c", "import agent"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
-
-
 @pytest.fixture(params=["root", "rootless"])
 def someone(request: pytest.FixtureRequest) -> str | None:
     """Root, and an ordinary user: None stands for whoever runs the tests."""
     if request.param == "rootless" and os.geteuid() == 0:
-        try:
-            pwd.getpwnam(UNPRIVILEGED)
-        except KeyError:
-            pytest.skip(f"no ordinary user to run as: `useradd --create-home {UNPRIVILEGED}`")
-        if not _readable_by(UNPRIVILEGED):
-            pytest.skip(f"{UNPRIVILEGED} cannot read this checkout and its interpreter")
+        if reason := unreachable_for(UNPRIVILEGED):
+            pytest.skip(reason)
         return UNPRIVILEGED
     if request.param == "root" and os.geteuid() != 0:
         pytest.skip("not root")

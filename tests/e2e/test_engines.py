@@ -17,7 +17,7 @@ import pytest
 from tests.support.archives import BUSYBOX, busybox_archive
 from tests.support.compose import ComposeCluster
 from tests.support.engine import PrivateEngine, private_engine
-from tests.support.minik import ROOT, MinikCluster, eventually, need_kubectl
+from tests.support.minik import ROOT, UNPRIVILEGED, MinikCluster, eventually, need_kubectl, unreachable_for
 
 pytestmark = pytest.mark.e2e
 
@@ -43,16 +43,18 @@ def home() -> Iterator[Path]:
 @pytest.fixture(scope="module", params=["docker", "compose"])
 def cluster(request: pytest.FixtureRequest, engine: PrivateEngine, home: Path) -> Iterator[MinikCluster]:
     if request.param == "compose":
-        composed = ComposeCluster(home, engine, name="composed")
-        composed.build()
+        user = _docker_user(engine, home)
+        composed = ComposeCluster(home, engine, name="composed", user=user)
         try:
-            composed.start(agents=2)
+            told = composed.start(agents=2)
+            assert ("the cluster's parts are containers" in told) and "composed-2 is Ready" in told
             _quickstart(composed)
             yield composed
         finally:
             composed.down()
-        assert engine.docker("ps", "-aq") == engine.docker("volume", "ls", "-q") == ""
-        assert "minik.local" not in engine.docker("images")
+        assert engine.docker("ps", "-aq") == engine.docker("volume", "ls", "-q") == engine.docker("images", "-q") == ""
+        assert "composed" not in engine.docker("network", "ls")
+        assert not (home / "m" / "clusters").exists()
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{engine.socket}")
@@ -65,6 +67,15 @@ def cluster(request: pytest.FixtureRequest, engine: PrivateEngine, home: Path) -
             docked.down()
         assert engine.docker("ps", "-aq") == ""
         assert "minik.local" not in engine.docker("images"), "down removes what the agents have made for themselves"
+
+
+def _docker_user(engine: PrivateEngine, home: Path) -> str:
+    """An ordinary user who may use the engine; the cluster's home is theirs."""
+    if reason := unreachable_for(UNPRIVILEGED):
+        pytest.skip(reason)
+    engine.admit(UNPRIVILEGED)
+    shutil.chown(home, UNPRIVILEGED, UNPRIVILEGED)
+    return UNPRIVILEGED
 
 
 def _quickstart(cluster: MinikCluster) -> None:
@@ -102,7 +113,7 @@ def test_services_and_names(cluster: MinikCluster) -> None:
     assert _answers(cluster, f"http://{node}:30007") == pods
     assert (
         cluster.exec("client", "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-k", "https://kubernetes")
-        == "401"
+        == "403"
     )
 
 

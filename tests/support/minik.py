@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,17 @@ def eventually(check: Callable[[], T], *, within: float = 60.0, what: str = "") 
         if time.monotonic() > deadline:
             raise AssertionError(f"{what or check} did not come true within {within:.0f} s: last was {result!r}")
         time.sleep(0.02)
+
+
+def unreachable_for(user: str) -> str | None:
+    """Why ``user`` cannot run minik, or None. Call it as root."""
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return f"no ordinary user to run as: `useradd --create-home {user}`"
+    command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", sys.executable, "-c", "import agent"]
+    readable = subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
+    return None if readable else f"{user} cannot read this checkout and its interpreter"
 
 
 class MinikCluster:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from minikube_py.cluster import containers
-from minikube_py.cluster.engine import NoEngine
+from minikube_py.cluster.engineapi import NoEngine
 from minikube_py.cluster.health import HealthPort
 from minikube_py.cluster.plan import ClusterPlan
 from minikube_py.config.parts import AgentConfig, APIServerConfig, ControlPlaneConfig
