@@ -10,6 +10,7 @@ import base64
 import struct
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -37,6 +38,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Writer = Callable[[Any], bytes]
 #: Writes an object's fields, without tag and length.
 Fields = Callable[[Mapping[str, Any]], bytes]
+
+#: Values that a field remembers, and the longest fields among them: some ten kilobytes for a field with many values.
+_MOST_REMEMBERED = 256
+_LONGEST_REMEMBERED = 96
+#: The same for lists of structs, which replicas have alike: the containers of a template, its volumes.
+_MOST_LISTS = 64
+_LONGEST_LIST = 4096
 
 
 class ProtobufWriter:
@@ -78,12 +86,63 @@ class ProtobufWriter:
         if kind.form is Form.LIST:
             if kind.name:  # a named list travels as a message of its own
                 return _message(_tag(number, BYTES), _items(self._writer(kind.item, 1)))
-            return _items(self._writer(kind.item, number))
+            items = _items(self._writer(kind.item, number))
+            return _remembering_lists(items) if kind.item.form is Form.STRUCT else items
         if kind.form is Form.MAP:
-            return _map(_tag(number, BYTES), self._writer(kind.item, 2))
+            write_entry = _entry(_tag(number, BYTES), self._writer(kind.item, 2))
+            return _map(_remembering(write_entry) if _is_remembered(kind.item) else write_entry)
+        written = self._scalar(kind, number)
+        return _remembering(written) if _is_remembered(kind) else written
+
+    def _scalar(self, kind: GoType, number: int) -> Writer:
         if kind.form is Form.OPAQUE:
             return _opaque(_tag(number, BYTES), _OPAQUE[kind.name])
         return _SCALARS[kind.form](number)
+
+
+def _is_remembered(kind: GoType) -> bool:
+    """Whether values of the type are hashable and short as a rule. (True is 1 to a dict: no type here has both.)"""
+    if kind.form is Form.OPAQUE:
+        return kind.name in _REMEMBERED_OPAQUE
+    return kind.form in (Form.STRING, Form.BOOL, Form.INTEGER)
+
+
+class _Remembered(dict[Any, bytes]):
+    """The fields that ``write`` made of values. Objects repeat each other's: a lookup costs a tenth of the writing."""
+
+    def __init__(self, write: Writer) -> None:
+        super().__init__()
+        self._write = write
+
+    def __missing__(self, value: Any) -> bytes:
+        made = self._write(value)
+        if len(made) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[value] = made
+        return made
+
+
+def _remembering(write: Writer) -> Writer:
+    return _Remembered(write).__getitem__
+
+
+def _remembering_lists(write: Writer) -> Writer:
+    """Lists are known again by their JSON, which costs a tenth of their message."""
+    known: dict[bytes, bytes] = {}
+
+    def write_list(items: Any) -> bytes:
+        text = orjson.dumps(items)
+        made = known.get(text)
+        if made is None:
+            made = write(items)
+            if len(text) <= _LONGEST_LIST:
+                if len(known) >= _MOST_LISTS:
+                    known.clear()
+                known[text] = made
+        return made
+
+    return write_list
 
 
 def _tag(number: int, wire_type: int) -> bytes:
@@ -95,7 +154,9 @@ _SHORT = tuple(bytes([length]) for length in range(128))
 
 
 def _length(size: int) -> bytes:
-    return _SHORT[size] if size < 128 else varint(size)
+    if size < 128:
+        return _SHORT[size]
+    return bytes((size & 0x7F | 0x80, size >> 7)) if size < 1 << 14 else varint(size)
 
 
 def _fields(writers: Mapping[str, Writer]) -> Fields:
@@ -127,7 +188,8 @@ def _with_inlined(own: Fields, inlined: list[tuple[bytes, Fields]]) -> Fields:
 def _message(tag: bytes, fields: Callable[[Any], bytes]) -> Writer:
     def write(value: Any) -> bytes:
         message = fields(value)
-        return tag + _length(len(message)) + message
+        size = len(message)
+        return tag + (_SHORT[size] if size < 128 else _length(size)) + message
 
     return write
 
@@ -136,16 +198,21 @@ def _items(write: Writer) -> Writer:
     return lambda items: b"".join([write(item) for item in items])
 
 
-def _map(tag: bytes, write: Writer) -> Writer:
-    def write_map(values: dict[str, Any]) -> bytes:
-        parts: list[bytes] = []
-        for key in sorted(values):
-            name = key.encode()
-            entry = b"\x0a" + _length(len(name)) + name + write(values[key])
-            parts += (tag, _length(len(entry)), entry)
-        return b"".join(parts)
+def _map(write_entry: Writer) -> Writer:
+    """A map as its entries in the order of keys, as Go writes it."""
+    return lambda values: b"".join([write_entry(entry) for entry in sorted(values.items(), key=_key)])
 
-    return write_map
+
+_key = itemgetter(0)
+
+
+def _entry(tag: bytes, write: Writer) -> Writer:
+    def write_entry(entry: tuple[str, Any]) -> bytes:
+        name = entry[0].encode()
+        message = b"\x0a" + _length(len(name)) + name + write(entry[1])
+        return tag + _length(len(message)) + message
+
+    return write_entry
 
 
 def _opaque(tag: bytes, make: Callable[[Any], bytes]) -> Writer:
@@ -212,7 +279,8 @@ def _int_or_string(value: int | str) -> bytes:
 
 
 def _json(value: Any) -> bytes:
-    return bytes_field(1, orjson.dumps(value))
+    text = orjson.dumps(value)
+    return b"\x0a" + _length(len(text)) + text
 
 
 _OPAQUE: dict[str, Callable[[Any], bytes]] = {
@@ -224,3 +292,4 @@ _OPAQUE: dict[str, Callable[[Any], bytes]] = {
     RAW_EXTENSION: _json,
     FIELDS_V1: _json,
 }
+_REMEMBERED_OPAQUE = frozenset({TIME, MICRO_TIME, DURATION, QUANTITY, INT_OR_STRING})

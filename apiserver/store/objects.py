@@ -61,7 +61,12 @@ def storage_key(namespace: str, name: str) -> str:
 def encode(obj: Object, revision: int) -> bytes:
     """The stored bytes of ``obj`` at ``revision``. Writes metadata.resourceVersion into ``obj``."""
     obj["metadata"]["resourceVersion"] = str(revision)
-    return orjson.dumps({name: value for name, value in obj.items() if name not in ("kind", "apiVersion")})
+    return compact(orjson.dumps({name: value for name, value in obj.items() if name not in ("kind", "apiVersion")}))
+
+
+def compact(data: bytes) -> bytes:
+    """``data`` in no more memory than it needs: what orjson returns keeps the whole buffer that it was written in."""
+    return bytes(memoryview(data))
 
 
 def at_revision(stored: StoredObject, revision: int) -> StoredObject:

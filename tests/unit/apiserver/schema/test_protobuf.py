@@ -40,6 +40,9 @@ OPAQUE: dict[str, Any] = {
 PLAIN: dict[Form, Any] = {Form.STRING: "text", Form.BOOL: True, Form.INTEGER: -7, Form.FLOAT: 1.5, Form.BYTES: "aGk="}
 
 
+POD = "io.k8s.api.core.v1.Pod"
+
+
 def sample(model: Model, kind: GoType, seen: tuple[str, ...] = ()) -> Any:
     """A value with every field set that has a protobuf number."""
     if kind.form is Form.STRUCT:
@@ -112,7 +115,7 @@ def test_what_is_no_envelope(body: bytes) -> None:
 
 def test_noise_is_refused_or_read_but_never_breaks_anything() -> None:
     noise = random.Random(1)
-    good = seal_envelope(Envelope("v1", "Pod", CODEC.encode("io.k8s.api.core.v1.Pod", _pod())))
+    good = seal_envelope(Envelope("v1", "Pod", CODEC.encode(POD, _pod())))
     for _ in range(300):
         body = bytearray(good)
         for _ in range(noise.randrange(1, 4)):
@@ -121,6 +124,28 @@ def test_noise_is_refused_or_read_but_never_breaks_anything() -> None:
             SCHEMA.decode_body(bytes(body), PROTOBUF, resources.PODS)
         except BadRequest:
             pass
+
+
+def test_what_fields_remember_is_what_they_would_write_anew() -> None:
+    warm = ProtobufWriter(SCHEMA.model)
+    for number in range(600):  # more values than a field remembers, and each of them again beside others
+        pod = _pod()
+        pod["metadata"]["labels"] = {"a": f"v{number}", "b": f"v{number % 7}", "long": "x" * (number % 200)}
+        pod["spec"]["priority"] = number % 3
+        pod["spec"]["hostNetwork"] = number % 2 == 0
+        pod["spec"]["containers"][0]["image"] = f"i{number // 2}"
+        pod["spec"]["containers"][0]["livenessProbe"] = {"httpGet": {"port": number % 5 if number % 2 else "1"}}
+        made = warm.encode(POD, pod)
+        assert warm.encode(POD, pod) == made
+        assert number % 40 or ProtobufWriter(SCHEMA.model).encode(POD, pod) == made
+
+
+def test_values_of_another_type_are_a_problem_also_where_they_are_remembered() -> None:
+    writer = ProtobufWriter(SCHEMA.model)
+    wrongs: list[Any] = [{"spec": {"nodeName": ["a"]}}, {"spec": {"nodeName": 1}}, {"metadata": {"labels": {"a": []}}}]
+    for wrong in wrongs:
+        with pytest.raises(WireProblem, match="not a"):
+            writer.encode(POD, wrong)
 
 
 def _pod() -> dict[str, Any]:
