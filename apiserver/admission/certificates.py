@@ -16,15 +16,16 @@ from apiserver.auth.access import Access
 from apiserver.auth.identity import MASTERS, Identity
 from apiserver.auth.rbac import RBAC
 from apiserver.refusals import refused
+from minikube_py.api.fields import forbidden, invalid_object
 from minikube_py.api.meta import name_of
-from minikube_py.api.resources import CERTIFICATESIGNINGREQUESTS
+from minikube_py.api.resources import CERTIFICATESIGNINGREQUESTS, CLUSTERTRUSTBUNDLES, PODCERTIFICATEREQUESTS
 from minikube_py.api.types import Object
 
 _CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
 
 
 class SignerPermissions(PassivePlugin):
-    """Approving takes the verb ``approve`` on the signer (or its whole domain), signing the verb ``sign``."""
+    """Approving takes the verb ``approve`` on a signer (or its whole domain), signing ``sign``, vouching ``attest``."""
 
     def __init__(self, rbac: RBAC) -> None:
         self._rbac = rbac
@@ -32,27 +33,47 @@ class SignerPermissions(PassivePlugin):
     def validate(self, attributes: Attributes) -> Sequence[str]:
         """Check an update of a decision or a certificate. Raises Forbidden."""
         old, new = attributes.old, attributes.obj
-        if attributes.resource != CERTIFICATESIGNINGREQUESTS or old is None or new is None:
+        if new is None:
             return ()
-        if attributes.subresource == "approval":
-            self._require(attributes, old, "approve")
+        if attributes.resource == CLUSTERTRUSTBUNDLES:
+            self._check_bundle(attributes, new)
+        elif attributes.resource == PODCERTIFICATEREQUESTS:
+            self._check_pod_certificate(attributes, new)
+        elif attributes.resource != CERTIFICATESIGNINGREQUESTS or old is None:
+            return ()
+        elif attributes.subresource == "approval":
+            self._require(attributes, old, "approve", "requests with")
         elif attributes.subresource == "status" and _outcome(old) != _outcome(new):
-            self._require(attributes, old, "sign")
+            self._require(attributes, old, "sign", "requests with")
         return ()
 
-    def _require(self, attributes: Attributes, request: Object, verb: str) -> None:
-        signer = request["spec"].get("signerName") or ""
+    def _check_bundle(self, attributes: Attributes, bundle: Object) -> None:
+        old = attributes.old or {}
+        if (bundle.get("spec") or {}).get("signerName") and bundle.get("spec") != old.get("spec"):
+            self._require(attributes, bundle, "attest", "for")
+
+    def _check_pod_certificate(self, attributes: Attributes, request: Object) -> None:
+        """Upstream has this one among its validation: the refusal names a field."""
+        old, resource = attributes.old or {}, attributes.resource
+        if attributes.subresource != "status" or old.get("status") == request.get("status"):
+            return
+        signer = request["spec"]["signerName"]
+        if not self._may(attributes, signer, "sign"):
+            detail = f'User "{attributes.user.name}" is not permitted to "sign" for signer "{signer}"'
+            fault = forbidden("spec.signerName", detail)
+            raise invalid_object(resource.group, resource.kind, name_of(request), [fault])
+
+    def _may(self, attributes: Attributes, signer: str, verb: str) -> bool:
         user = Identity(attributes.user.name, attributes.user.groups)
-        for name in (signer, f"{signer.partition('/')[0]}/*"):
-            if self._rbac.decide(
-                user, Access(verb, CERTIFICATESIGNINGREQUESTS.group, "*", "signers", name=name)
-            ).allowed:
-                return
-        raise refused(
-            CERTIFICATESIGNINGREQUESTS,
-            name_of(request),
-            f'user not permitted to {verb} requests with signerName "{signer}"',
-        )
+        names = (signer, f"{signer.partition('/')[0]}/*")
+        asked = (Access(verb, CERTIFICATESIGNINGREQUESTS.group, "*", "signers", name=name) for name in names)
+        return any(self._rbac.decide(user, access).allowed for access in asked)
+
+    def _require(self, attributes: Attributes, obj: Object, verb: str, what: str) -> None:
+        signer = obj["spec"].get("signerName") or ""
+        if not self._may(attributes, signer, verb):
+            detail = f'user not permitted to {verb} {what} signerName "{signer}"'
+            raise refused(attributes.resource, name_of(obj), detail)
 
 
 class SubjectRestriction(PassivePlugin):

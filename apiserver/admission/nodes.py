@@ -13,7 +13,7 @@ from apiserver.auth.identity import Identity, node_name
 from apiserver.refusals import refused
 from minikube_py.api.errors import Forbidden
 from minikube_py.api.meta import annotations_of, labels_of, name_of
-from minikube_py.api.resources import CSINODES, LEASES, NODES, PODS, SERVICEACCOUNTS
+from minikube_py.api.resources import CSINODES, LEASES, NODES, PODCERTIFICATEREQUESTS, PODS, SERVICEACCOUNTS
 from minikube_py.api.types import Object
 
 _RESTRICTED = "node-restriction.kubernetes.io/"
@@ -47,6 +47,8 @@ class NodeRestriction(PassivePlugin):
             _check_pod(attributes, node)
         elif resource is SERVICEACCOUNTS and attributes.subresource == "token":
             _check_token(attributes, node)
+        elif resource is PODCERTIFICATEREQUESTS:
+            _check_certificate_request(attributes, node)
         elif resource in (LEASES, CSINODES):
             name = attributes.name or name_of(attributes.obj or {})
             if name != node:
@@ -117,3 +119,40 @@ def _check_token(attributes: Attributes, node: str) -> None:
         raise refused(
             SERVICEACCOUNTS, attributes.name, "node requested token bound to a pod scheduled on a different node"
         )
+
+
+def _check_certificate_request(attributes: Attributes, node: str) -> None:
+    """An agent asks for a pod of its own, with the names and uids that are true now."""
+    spec, namespace = (attributes.obj or {}).get("spec") or {}, attributes.namespace
+
+    def refuse(why: str) -> Forbidden:
+        return refused(PODCERTIFICATEREQUESTS, attributes.name or name_of(attributes.obj or {}), why)
+
+    if attributes.operation != "CREATE" or attributes.subresource:
+        raise refuse(f"unexpected operation {attributes.operation}")
+    if spec.get("nodeName") != node:
+        asked = spec.get("nodeName") or ""
+        raise refuse(f'PodCertificateRequest.Spec.NodeName="{asked}", which is not the requesting node "{node}"')
+    name, account = spec.get("podName") or "", spec.get("serviceAccountName") or ""
+    pod = attributes.reader.get(PODS, namespace, name)
+    found = {
+        "node": attributes.reader.get(NODES, "", node),
+        "pod": pod,
+        "serviceAccount": attributes.reader.get(SERVICEACCOUNTS, namespace, account),
+    }
+    for kind, obj in found.items():
+        if obj is None or obj["metadata"]["uid"] != spec.get(f"{kind}UID"):
+            raise refuse(f'PodCertificateRequest for pod "{namespace}/{name}" names another {kind} than there is')
+    running = (pod or {}).get("spec") or {}
+    if running.get("nodeName") != node:
+        raise refuse(f'pod "{namespace}/{name}" is not running on node "{node}" named in the PodCertificateRequest')
+    if "kubernetes.io/config.mirror" in annotations_of(pod or {}):
+        raise refuse(f'pod "{namespace}/{name}" is a mirror pod')
+    if running.get("serviceAccountName") != account or spec.get("signerName") not in _signers(running):
+        raise refuse(f'pod "{namespace}/{name}" does not ask for this certificate')
+
+
+def _signers(spec: Object) -> set[str]:
+    volumes = [volume.get("projected") or {} for volume in spec.get("volumes") or ()]
+    asked = [source.get("podCertificate") or {} for each in volumes for source in each.get("sources") or ()]
+    return {source["signerName"] for source in asked if source}

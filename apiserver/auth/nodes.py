@@ -16,7 +16,7 @@ from apiserver.store.objects import StoredObject
 from apiserver.store.selection import Selection
 from apiserver.store.store import Store
 from minikube_py.api.errors import BadRequest
-from minikube_py.api.resources import PERSISTENTVOLUMECLAIMS, PODS
+from minikube_py.api.resources import PERSISTENTVOLUMECLAIMS, PODCERTIFICATEREQUESTS, PODS
 from minikube_py.api.selectors import FieldRequirement, FieldSelector, parse_field_selector
 from minikube_py.api.types import Object
 
@@ -34,6 +34,7 @@ class NodeAuthorizer:
     def __init__(self, store: Store) -> None:
         self._pods = store.collection(PODS)
         self._claims = store.collection(PERSISTENTVOLUMECLAIMS)
+        self._requests = store.collection(PODCERTIFICATEREQUESTS)
         self._rules = rules_of("system:node")
         self._references: dict[str, tuple[int, frozenset[Reference]]] = {}
         self._special: Mapping[tuple[str, str], Callable[[str, Access], Decision]] = {
@@ -44,6 +45,7 @@ class NodeAuthorizer:
             ("resource.k8s.io", "resourceclaims"): self._gets_referenced,
             ("storage.k8s.io", "volumeattachments"): lambda _, access: Decision(access.verb == "get"),
             ("", "serviceaccounts"): self._creates_token,
+            ("certificates.k8s.io", "podcertificaterequests"): self._certificate_request,
             ("coordination.k8s.io", "leases"): _lease,
             ("storage.k8s.io", "csinodes"): _own_name,
             ("", "nodes"): _node,
@@ -108,6 +110,23 @@ class NodeAuthorizer:
             pod = self._pods.get(access.namespace, access.name)
             return _YES if pod is not None and self._is_on(pod, node) else _unrelated(node)
         return Decision(False, "can only list/watch pods with spec.nodeName field selector")
+
+    def _certificate_request(self, node: str, access: Access) -> Decision:
+        if access.subresource:
+            return Decision(False, "nodes may not access the status subresource of PodCertificateRequests")
+        if access.verb == "create":
+            return _YES
+        if access.verb == "get":
+            request = self._requests.get(access.namespace, access.name)
+            return _YES if request is not None and self._is_of(request, node) else _unrelated(node)
+        if access.verb in ("list", "watch"):
+            if _selects_node(access.field_selector, node):
+                return _YES
+            return Decision(False, "can only list/watch podcertificaterequests with nodeName field selector")
+        return Decision(False, f"nodes may not {access.verb} podcertificaterequests")
+
+    def _is_of(self, request: StoredObject, node: str) -> bool:
+        return request.fields[self._requests.fields.paths.index("spec.nodeName")] == node
 
     def _is_on(self, pod: StoredObject, node: str) -> bool:
         return pod.fields[self._pods.fields.paths.index("spec.nodeName")] == node

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from apiserver.registry.admissionregistration import policies, webhooks
+from apiserver.registry.admissionregistration import mutatingpolicies, policies, webhooks
 from apiserver.registry.apps import controllerrevision, daemonset, deployment, replicaset, statefulset
 from apiserver.registry.autoscaling import hpa
 from apiserver.registry.batch import cronjob, job
-from apiserver.registry.certificates import csr
+from apiserver.registry.certificates import csr, podcertificate, trustbundle
 from apiserver.registry.coordination import lease
 from apiserver.registry.core import (
     componentstatus,
@@ -39,6 +39,7 @@ from apiserver.registry.rbac import role, rolebinding
 from apiserver.registry.resource import kinds as devices
 from apiserver.registry.scheduling import priorityclass
 from apiserver.registry.storage import classes, csi, volumeattachment
+from apiserver.registry.storagemigration import migration
 from apiserver.registry.strategy import KindStrategy, Strategy
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
@@ -80,6 +81,8 @@ _FACTORIES: Mapping[tuple[str, str], Factory] = {
     ("", "ResourceQuota"): resourcequota.strategy,
     ("", "Secret"): secret.strategy,
     ("", "ServiceAccount"): serviceaccount.strategy,
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): mutatingpolicies.strategy,
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"): mutatingpolicies.binding_strategy,
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): webhooks.strategy,
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): policies.strategy,
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): policies.binding_strategy,
@@ -93,6 +96,8 @@ _FACTORIES: Mapping[tuple[str, str], Factory] = {
     ("batch", "CronJob"): cronjob.strategy,
     ("batch", "Job"): job.strategy,
     ("certificates.k8s.io", "CertificateSigningRequest"): csr.strategy,
+    ("certificates.k8s.io", "ClusterTrustBundle"): trustbundle.strategy,
+    ("certificates.k8s.io", "PodCertificateRequest"): podcertificate.strategy,
     ("coordination.k8s.io", "Lease"): lease.strategy,
     ("discovery.k8s.io", "EndpointSlice"): endpointslice.strategy,
     ("events.k8s.io", "Event"): event.strategy,
@@ -120,6 +125,7 @@ _FACTORIES: Mapping[tuple[str, str], Factory] = {
     ("storage.k8s.io", "StorageClass"): classes.strategy,
     ("storage.k8s.io", "VolumeAttachment"): volumeattachment.strategy,
     ("storage.k8s.io", "VolumeAttributesClass"): classes.attributes_strategy,
+    ("storagemigration.k8s.io", "StorageVersionMigration"): migration.strategy,
 }
 
 

@@ -135,6 +135,10 @@ _TABLES: Mapping[tuple[str, str], FieldTable] = MappingProxyType(
         ("certificates.k8s.io", "certificatesigningrequests"): FieldTable(
             getters=_paths("spec.signerName"), namespaced=False
         ),
+        ("certificates.k8s.io", "clustertrustbundles"): FieldTable(getters=_paths("spec.signerName"), namespaced=False),
+        ("certificates.k8s.io", "podcertificaterequests"): FieldTable(
+            getters=_paths("spec.signerName", "spec.podName", "spec.nodeName")
+        ),
         ("resource.k8s.io", "resourceslices"): FieldTable(
             getters=_paths("spec.nodeName", "spec.driver"),
             namespaced=False,

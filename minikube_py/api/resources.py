@@ -263,7 +263,21 @@ CERTIFICATESIGNINGREQUESTS = Resource(
     "certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", namespaced=False,
     short_names=("csr",), subresources=(Subresource("approval"), STATUS),
 )  # fmt: skip
+CLUSTERTRUSTBUNDLES = Resource(
+    "certificates.k8s.io", "v1", "ClusterTrustBundle", "clustertrustbundles", namespaced=False
+)
+PODCERTIFICATEREQUESTS = Resource(
+    "certificates.k8s.io", "v1", "PodCertificateRequest", "podcertificaterequests", subresources=(STATUS,)
+)
 
+MUTATINGADMISSIONPOLICIES = Resource(
+    "admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies",
+    namespaced=False, categories=("api-extensions",),
+)  # fmt: skip
+MUTATINGADMISSIONPOLICYBINDINGS = Resource(
+    "admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings",
+    namespaced=False, categories=("api-extensions",),
+)  # fmt: skip
 MUTATINGWEBHOOKCONFIGURATIONS = Resource(
     "admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations",
     namespaced=False, categories=("api-extensions",),
@@ -292,6 +306,11 @@ FLOWSCHEMAS = Resource(
 PRIORITYLEVELCONFIGURATIONS = Resource(
     "flowcontrol.apiserver.k8s.io", "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations",
     namespaced=False, subresources=(STATUS,),
+)  # fmt: skip
+
+STORAGEVERSIONMIGRATIONS = Resource(
+    "storagemigration.k8s.io", "v1", "StorageVersionMigration", "storageversionmigrations", namespaced=False,
+    subresources=(STATUS,),
 )  # fmt: skip
 
 DEVICECLASSES = Resource("resource.k8s.io", "v1", "DeviceClass", "deviceclasses", namespaced=False)

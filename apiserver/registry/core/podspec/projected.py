@@ -114,11 +114,11 @@ def _bundle_name(name: str, place: str, errors: Errors) -> None:
 def _certificate(source: Fields, taken: set[str], path: str, place: str, errors: Errors) -> None:
     signer, seconds = source.get("signerName") or "", source.get("maxExpirationSeconds")
     validate_signer_name(signer, f"{place}.signerName", errors)
-    _user_annotations(source.get("userAnnotations") or {}, f"{place}.userAnnotations", errors)
+    user_annotations(source.get("userAnnotations") or {}, f"{place}.userAnnotations", errors)
     in_range(source.get("user"), 0, 2**31 - 1, f"{place}.user", errors)
     if source.get("keyType") not in _KEY_TYPES:
         errors.append(not_supported(f"{place}.keyType", source.get("keyType") or "", _KEY_TYPES))
-    longest = _DAY if signer.partition("/")[0].endswith("kubernetes.io") else 91 * _DAY
+    longest = longest_certificate(signer)
     if seconds is not None and seconds < 3600:
         detail = "if provided, maxExpirationSeconds must be >= 3600"
         errors.append(invalid(f"{place}.maxExpirationSeconds", seconds, detail))
@@ -134,7 +134,14 @@ def _certificate(source: Fields, taken: set[str], path: str, place: str, errors:
         errors.append(required(place, detail))
 
 
-def _user_annotations(annotations: dict[str, str], path: str, errors: Errors) -> None:
+def longest_certificate(signer: str) -> int:
+    """The seconds that a pod's certificate may be valid for: Kubernetes' own signers give a day at most."""
+    domain = signer.partition("/")[0]
+    return _DAY if domain == "kubernetes.io" or domain.endswith(".kubernetes.io") else 91 * _DAY
+
+
+def user_annotations(annotations: dict[str, str], path: str, errors: Errors) -> None:
+    """What a pod's author tells a signer: keys with a domain, of a bounded size."""
     for key in annotations:
         check(names.qualified_name, key.lower(), path, errors)
         if "/" not in key:

@@ -1,0 +1,1 @@
+"""Migrations of what is stored to another version."""
