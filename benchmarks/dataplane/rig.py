@@ -60,7 +60,7 @@ _DNAT = """
 table ip hand {{
   chain prerouting {{
     type nat hook prerouting priority dstnat
-    ip daddr {vip} tcp dport 80 dnat to {web}
+    ip daddr {vip} tcp dport 80 dnat ip addr . port to numgen random mod {count} map {{ {web} }}
     ip daddr {vip} tcp dport {bulk_port} dnat to {bulk}
   }}
   chain postrouting {{
@@ -171,8 +171,10 @@ class Rig:
 
     @contextmanager
     def _one_rule(self) -> Iterator[None]:
-        """What a person would write: the measure of the nftables plane."""
-        rules = _DNAT.format(vip=VIP, web=self.web[0], bulk=self.bulk, bulk_port=BULK, node=NODE_IP)
+        """What a person would write, over the same servers: the measure of the nftables plane."""
+        web = ", ".join(f"{number} : {at.replace(':', ' . ')}" for number, at in enumerate(self.web))
+        places = {"vip": VIP, "count": len(self.web), "web": web, "bulk": self.bulk, "bulk_port": BULK, "node": NODE_IP}
+        rules = _DNAT.format(**places)
         for command in (rules, "delete table ip hand"):
             process = self.spawn("node-1", PROXY_CORE, "nft", "-f", "-", stdin=subprocess.PIPE)
             process.communicate(command.encode())
