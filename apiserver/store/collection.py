@@ -7,8 +7,11 @@ call needs no lock. What is returned is immutable.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import chain
+from operator import itemgetter
+from typing import Final, NamedTuple, Protocol
 
 import orjson
 
@@ -18,8 +21,13 @@ from apiserver.store.labels import LabelIndex
 from apiserver.store.objects import Change, StoredObject, at_revision, encode, storage_key
 from apiserver.store.selectable import FieldTable
 from apiserver.store.selection import Selection
+from apiserver.store.shelf import Shelf
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
+
+#: From this part of all objects on, picking them out of the whole is quicker than sorting their keys.
+_MANY: Final = 8
+_by_key = itemgetter(StoredObject._fields.index("key"))
 
 
 class Timeline(Protocol):
@@ -52,7 +60,8 @@ class Collection:
         self.changed = 0
         self._timeline = timeline
         self._objects: dict[str, StoredObject] = {}
-        self._names: dict[str, list[str]] = {}
+        self._keys: dict[str, list[str]] = {}
+        self._shelf = Shelf()
         self._labels = LabelIndex()
         self._by_field: list[tuple[int, dict[str, set[str]]]] = [
             (fields.paths.index(path), {}) for path in fields.indexed
@@ -64,6 +73,16 @@ class Collection:
     def get(self, namespace: str, name: str) -> StoredObject | None:
         """The object, if it is there."""
         return self._objects.get(storage_key(namespace, name))
+
+    def encoded(self, stored: StoredObject, make: Callable[[StoredObject], bytes]) -> bytes:
+        """Another encoding of an object, always made by the same ``make``; kept while the object stays as it is."""
+        if self._objects.get(stored.key) is not stored:
+            return make(stored)
+        known = self._shelf.get(stored.revision)
+        if known is None:
+            known = make(stored)
+            self._shelf.put(stored.revision, known)
+        return known
 
     def create(self, obj: Object) -> StoredObject:
         """Commit a new object; takes ``obj`` over and writes its resourceVersion. It must not exist."""
@@ -130,26 +149,27 @@ class Collection:
     def _insert(self, stored: StoredObject) -> StoredObject:
         stored = stored._replace(labels=self._labels.add(stored.key, stored.labels))
         self._objects[stored.key] = stored
-        names = self._names.setdefault(stored.namespace, [])
-        if not names or stored.name > names[-1]:
-            names.append(stored.name)
+        keys = self._keys.setdefault(stored.namespace, [])
+        if not keys or stored.key > keys[-1]:
+            keys.append(stored.key)
         else:
-            insort(names, stored.name)
+            insort(keys, stored.key)
         for position, index in self._by_field:
             index.setdefault(stored.fields[position], set()).add(stored.key)
         return stored
 
     def _remove(self, stored: StoredObject) -> None:
         del self._objects[stored.key]
+        self._shelf.drop(stored.revision)
         self._labels.remove(stored.key, stored.labels)
-        names = self._names[stored.namespace]
-        del names[bisect_left(names, stored.name)]
-        if not names:
-            del self._names[stored.namespace]
+        keys = self._keys[stored.namespace]
+        del keys[bisect_left(keys, stored.key)]
+        if not keys:
+            del self._keys[stored.namespace]
         for position, index in self._by_field:
-            keys = index[stored.fields[position]]
-            keys.discard(stored.key)
-            if not keys:
+            alike = index[stored.fields[position]]
+            alike.discard(stored.key)
+            if not alike:
                 del index[stored.fields[position]]
 
     def select(self, selection: Selection, *, limit: int = 0, after: str = "", revision: int | None = None) -> Page:
@@ -157,7 +177,7 @@ class Collection:
         at = self._timeline.revision if revision is None else revision
         found = self._current(selection) if at >= self._timeline.revision else self._past(selection, at)
         if after:
-            found = found[bisect_right(found, after, key=lambda stored: stored.key) :]
+            found = found[bisect_right(found, after, key=_by_key) :]
         if not limit or len(found) <= limit:
             return Page(found, at)
         page = found[:limit]
@@ -168,48 +188,47 @@ class Collection:
         keys = self._candidates(selection)
         if keys is None:
             return self.everything(selection.namespace)
-        objects = self._objects
+        found = self._in_order(keys, selection.namespace)
         if selection.fields.everything:  # the label index has matched the labels already
-            return [objects[key] for key in sorted(keys) if _within(key, selection.namespace)]
+            return found
         matches = selection.matcher(self.fields.paths)
-        return [stored for key in sorted(keys) if matches(stored := objects[key])]
+        return [stored for stored in found if matches(stored)]
 
-    def _candidates(self, selection: Selection) -> Iterable[str] | None:
+    def _in_order(self, keys: AbstractSet[str], namespace: str) -> Sequence[StoredObject]:
+        """The objects of these keys within a namespace, in key order: sorted where they are few, else picked out."""
+        objects = self._objects
+        if len(keys) < len(objects) // _MANY:
+            return [objects[key] for key in sorted(keys) if _within(key, namespace)]
+        present = self.everything(namespace)
+        return present if len(keys) == len(objects) else [stored for stored in present if stored.key in keys]
+
+    def _candidates(self, selection: Selection) -> AbstractSet[str] | None:
         """Keys among which all matches are, by the narrowest index; None when everything matches."""
         name = selection.name()
         if name is not None:
-            namespaces = [selection.namespace] if selection.namespace else list(self._names)
-            return [key for space in namespaces if (key := storage_key(space, name)) in self._objects]
+            namespaces = [selection.namespace] if selection.namespace else list(self._keys)
+            return {key for space in namespaces if (key := storage_key(space, name)) in self._objects}
         for position, index in self._by_field:
             value = selection.fields.exact(self.fields.paths[position])
             if value is not None:
-                return index.get(value, ())
+                return index.get(value, frozenset())
         if not selection.labels.everything:
             return self._labels.select(selection.labels.matches, selection.required_labels())
-        if selection.fields.everything:
-            return None
-        return [stored.key for stored in self.everything(selection.namespace)]
+        return None if selection.fields.everything else self._objects.keys()
 
     def everything(self, namespace: str = "") -> Sequence[StoredObject]:
         """Every object, of one namespace or (with "") of all, in key order."""
-        objects = self._objects
-        if namespace:
-            return [objects[f"{namespace}/{name}"] for name in self._names.get(namespace, ())]
-        return [objects[key] for key in self._keys()]
-
-    def _keys(self) -> Iterator[str]:
-        if not self.resource.namespaced:
-            yield from self._names.get("", ())
-            return
-        for namespace in sorted(self._names, key=lambda space: f"{space}/"):
-            yield from (f"{namespace}/{name}" for name in self._names[namespace])
+        if namespace or not self.resource.namespaced:
+            return list(map(self._objects.__getitem__, self._keys.get(namespace, ())))
+        spaces = sorted(self._keys, key=lambda space: f"{space}/")
+        return list(map(self._objects.__getitem__, chain.from_iterable(map(self._keys.__getitem__, spaces))))
 
     def _past(self, selection: Selection, revision: int) -> Sequence[StoredObject]:
         overlay = self.history.overlay(revision)
         matches = selection.matcher(self.fields.paths)
         present = [stored for stored in self._current(selection) if stored.key not in overlay]
         restored = [stored for stored in overlay.values() if stored is not None and matches(stored)]
-        return sorted([*present, *restored], key=lambda stored: stored.key)
+        return sorted([*present, *restored], key=_by_key)
 
     def changes_since(self, revision: int) -> Sequence[Change]:
         """The changes after ``revision``. Raises Gone when some have left the history."""

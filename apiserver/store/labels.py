@@ -6,7 +6,7 @@ evaluated once per distinct label set and not once per object.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 Pair = tuple[str, str]
 
@@ -53,11 +53,9 @@ class LabelIndex:
             if not holders:
                 del self._by_pair[pair]
 
-    def select(self, matches: Callable[[Mapping[str, str]], bool], required: Iterable[Pair] = ()) -> Iterator[str]:
+    def select(self, matches: Callable[[Mapping[str, str]], bool], required: Iterable[Pair] = ()) -> set[str]:
         """Keys whose labels match. ``required`` pairs, which ``matches`` implies, narrow the search."""
-        for group in self._candidates(required):
-            if matches(group.labels):
-                yield from group.keys
+        return set().union(*(group.keys for group in self._candidates(required) if matches(group.labels)))
 
     def _candidates(self, required: Iterable[Pair]) -> list[LabelGroup]:
         holders: list[set[LabelGroup]] = [self._by_pair.get(pair, set()) for pair in required]

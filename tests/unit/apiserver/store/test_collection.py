@@ -180,3 +180,25 @@ def test_any_sequence_of_writes_leaves_every_index_equal_to_a_scan() -> None:
     for revision in (3, 100, 350, store.revision):
         listed = pods.select(Selection(), revision=revision).items
         assert {item.key: item.revision for item in listed} == past[revision]
+
+
+@pytest.mark.parametrize("labels", ["", "x=0", "x!=0", "x in (0,1)", "x in (0,1,2)", "x", "!x", "y=1"])
+@pytest.mark.parametrize(
+    "fields", ["", "spec.nodeName=n1", "spec.nodeName=", "metadata.namespace!=b", "spec.nodeName!=n2"]
+)
+@pytest.mark.parametrize("namespace", ["", "a", "b", "none"])
+def test_a_selection_is_what_matches_in_key_order_however_it_is_found(labels: str, fields: str, namespace: str) -> None:
+    store, dice = Store(), random.Random(7)
+    pods = store.collection(PODS)
+    for number in dice.sample(range(90), 90):
+        marks = {} if number % 5 == 4 else {"x": str(number % 3 if number < 80 else 9)}
+        marks |= {"y": "1"} if number == 50 else {}
+        pods.create(pod(f"p-{number}", dice.choice("abc"), node=f"n{number % 4}" if number % 2 else "", **marks))
+    selection = Selection(namespace, parse_label_selector(labels), pods.fields.check(parse_field_selector(fields)))
+    matches = selection.matcher(pods.fields.paths)
+    expected = sorted(stored.key for stored in pods.everything() if matches(stored))
+    assert names(store, selection) == expected
+    revision = store.revision
+    for stored in list(pods.everything())[::9]:
+        pods.delete(stored)
+    assert names(store, selection, revision=revision) == expected
