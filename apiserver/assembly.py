@@ -17,9 +17,14 @@ from apiserver.auth.tokens import ServiceAccountTokens, SigningKey, default_issu
 from apiserver.boot import Boot
 from apiserver.chronicle import PATH as TIMELINE
 from apiserver.chronicle import Chronicle
+from apiserver.computed.components import ComponentStatuses
+from apiserver.computed.metrics import ResourceMetrics
+from apiserver.computed.resources import METRICS_TABLE, NODEMETRICS, PODMETRICS
+from apiserver.computed.routes import ComputedResources
 from apiserver.fieldmanagement import FieldTracker
 from apiserver.listeners import agent_tls_context
 from apiserver.registry.catalog import Dependencies
+from apiserver.registry.core.componentstatus import TABLE as COMPONENTS_TABLE
 from apiserver.routes.api import API
 from apiserver.routes.catalog import Catalog, StoreReader
 from apiserver.routes.dispatch import Dispatcher
@@ -36,11 +41,11 @@ from apiserver.routes.writing import Writer
 from apiserver.schema.discovery import Discovery
 from apiserver.schema.messages import Messages
 from apiserver.schema.openapi import OpenAPI
-from apiserver.schema.schema import Schema
+from apiserver.schema.schema import Schema, kind_of
 from apiserver.serviceaddresses import ServiceAddresses
 from apiserver.store.store import Store
 from minikube_py.aio.clock import Clock
-from minikube_py.api.resources import PODS, ResourceTable
+from minikube_py.api.resources import COMPONENTSTATUSES, PODS, Resource, ResourceTable
 from minikube_py.config.parts import APIServerConfig
 
 
@@ -88,8 +93,13 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         tokens=security.tokens,
         rbac=security.rbac,
     )
+    computed = ComputedResources(store=store, now=clock.now, messages=messages)
+    components = ComponentStatuses(dict(config.components), store=store.fault)
+    computed.add(COMPONENTSTATUSES, COMPONENTS_TABLE, components.statuses, typed=True)
+    _add_metrics(computed, ResourceMetrics(reader=reader, ask=streaming.ask_agent, clock=clock))
     dispatcher = Dispatcher(
         catalog=catalog,
+        computed=computed,
         routes=routes,
         subresources={**subresources.table(), **streaming.table()},
         reviews={**reviews.table(), "bindings": subresources.bindings(catalog.of(PODS))},
@@ -101,12 +111,18 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         authenticator=security.authenticator,
         authorization=security.authorization,
         public=Health(alive={"ping": lambda: ""}, ready={}).answer,
-        documents=_documents(config, schema, table, security, chronicle).answer,
+        documents=_documents(config, schema, [*table.all(), NODEMETRICS, PODMETRICS], security, chronicle).answer,
         resources=chronicle.witness(dispatcher.serve),
         metrics=Metrics(store, table),
         auditor=auditor,
     )
     return Assembly(api, boot, catalog, writer, streaming, messages, auditor)
+
+
+def _add_metrics(computed: ComputedResources, metrics: ResourceMetrics) -> None:
+    """``metrics.k8s.io``: not part of Kubernetes' published API, so in JSON only."""
+    computed.add(NODEMETRICS, METRICS_TABLE, metrics.nodes, typed=False)
+    computed.add(PODMETRICS, METRICS_TABLE, metrics.pods, typed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +160,12 @@ def _security(config: APIServerConfig, store: Store, reader: StoreReader, clock:
 
 
 def _documents(
-    config: APIServerConfig, schema: Schema, table: ResourceTable, security: _Security, chronicle: Chronicle
+    config: APIServerConfig, schema: Schema, resources: list[Resource], security: _Security, chronicle: Chronicle
 ) -> Documents:
     live = {TIMELINE: chronicle.answer}
-    discovery = Discovery(table.all(), server_address=_address(config))
-    return Documents(discovery, OpenAPI(schema.model, table.all()), security.documents, live)
+    discovery = Discovery(resources, server_address=_address(config))
+    published = [resource for resource in resources if schema.model.kind(*kind_of(resource)) is not None]
+    return Documents(discovery, OpenAPI(schema.model, published), security.documents, live)
 
 
 def _address(config: APIServerConfig) -> str:

@@ -19,7 +19,8 @@ from minikube_py.api.types import Object
 _UPSTREAM = Path(__file__).parent / "data" / "roles.txt"
 
 #: An agent is kubelet, Service proxy and cluster DNS in one; one controller keeps the Service ``kube-dns``, one does
-#: what upstream's API server does itself: repair the books of Services' addresses.
+#: what upstream's API server does itself: repair the books of Services' addresses. Viewers see what is used, as
+#: metrics-server has it.
 _OWN = """\
 ClusterRole minik:node-network
   get list watch | "" | services endpoints namespaces
@@ -35,6 +36,8 @@ Role kube-system/minik:cluster-dns
 RoleBinding kube-system/minik:cluster-dns
   ServiceAccount kube-system/cluster-dns-controller
   -> Role minik:cluster-dns
+ClusterRole system:aggregated-metrics-reader +admin +edit +view
+  get list | metrics.k8s.io | nodes pods
 ClusterRole minik:service-address-repair
   get list watch | "" | services
   get list watch | networking.k8s.io | servicecidrs

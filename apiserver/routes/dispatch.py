@@ -8,6 +8,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from apiserver.auth.identity import Identity
+from apiserver.computed.routes import ComputedResources
 from apiserver.refusals import unknown_resource
 from apiserver.routes.catalog import Catalog
 from apiserver.routes.request import RequestInfo
@@ -33,7 +34,9 @@ class Dispatcher:
         routes: ResourceRoutes,
         subresources: Mapping[tuple[str, str], SubresourceRoute],
         reviews: Mapping[str, ReviewRoute],
+        computed: ComputedResources,
     ) -> None:
+        self._computed = computed
         self._catalog = catalog
         self._routes = routes
         self._subresources = subresources
@@ -41,6 +44,10 @@ class Dispatcher:
 
     async def serve(self, request: web.BaseRequest, info: RequestInfo, user: Identity) -> web.StreamResponse:
         """Answer a resource request. Raises NotFound for an unknown resource, MethodNotAllowed for a verb it lacks."""
+        computed = self._computed.find(info.group, info.version, info.plural)
+        if computed is not None:
+            _check_scope(computed.served.resource, info)
+            return await computed.serve(request, info, user)
         served = self._catalog.find(info.group, info.version, info.plural)
         if served is None:
             return await self._review(request, info, user)

@@ -10,6 +10,7 @@ from apiserver.store.collection import Collection
 from apiserver.store.journal import Journal, MemoryJournal, Record
 from apiserver.store.objects import Change
 from apiserver.store.selectable import field_table
+from minikube_py.api.errors import InternalError
 from minikube_py.api.resources import Resource
 
 #: The revision of an empty store, as etcd's. 0 would read as "any revision" in a list or watch.
@@ -37,8 +38,13 @@ class Store:
         self._on_pending = on_pending
         self._collections: dict[tuple[str, str], Collection] = {}
         self._pending: set[Collection] = set()
+        self._fault = ""
         #: Told of every commit, within it: they must neither fail nor wait.
         self.observers: list[Callable[[Resource, Change], None]] = []
+
+    def fault(self) -> str:
+        """Why the last commit failed, "" where it did not."""
+        return self._fault
 
     def collection(self, resource: Resource) -> Collection:
         """The collection that holds objects of ``resource``; every version of a kind shares one."""
@@ -67,9 +73,14 @@ class Store:
         """Journal a change and advance the revision; its watchers are told at the next flush."""
         resource, current = collection.resource, change.current
         data = None if change.type == "DELETED" else current.data
-        self._journal.append(
-            Record(change.revision, resource.group, resource.plural, current.namespace, current.name, data)
-        )
+        try:
+            self._journal.append(
+                Record(change.revision, resource.group, resource.plural, current.namespace, current.name, data)
+            )
+        except InternalError as error:
+            self._fault = str(error)
+            raise
+        self._fault = ""
         self.revision = change.revision
         for tell in self.observers:
             tell(resource, change)

@@ -22,6 +22,7 @@ from minikube_py.cluster.engineapi import NoEngine
 from minikube_py.cluster.files import write_private
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.plan import (
+    CONTROLPLANE_HEALTH_PORT,
     FABRIC_API_PORT,
     ClusterPlan,
     NodePlan,
@@ -33,14 +34,14 @@ from minikube_py.cluster.plan import (
 )
 from minikube_py.cluster.runtimes import Runtimes
 from minikube_py.config.cluster import ClusterConfig
-from minikube_py.config.parts import KeyPair, Model
+from minikube_py.config.documents import document_of
+from minikube_py.config.parts import KeyPair, Told
 from minikube_py.linux.netlink import Netlink
 
 #: How many agents there may be: each has its certificate and its route from the beginning.
 MOST_NODES: Final = 50
 #: The user of the parts that need no privilege, as the image names it.
 NOBODY: Final = 65532
-CONTROLPLANE_HEALTH_PORT: Final = 10257
 CLOUD_HEALTH_PORT: Final = 10258
 _DEVICE: Final = "eth0"
 _NUMBER: Final = "com.docker.compose.container-number"
@@ -82,7 +83,7 @@ def prepare(plan: ClusterPlan, *, api_port: int) -> None:
     if not paths.pki.exists():
         _make_certificates(plan)
     for part, config in _configs(plan).items():
-        write_private(config_file(plan, part), config.model_dump_json(indent=1).encode())
+        write_private(config_file(plan, part), document_of(config))
     admin = KeyPair(certificate=paths.pki / "admin.crt", key=paths.pki / "admin.key")
     server = f"https://127.0.0.1:{api_port}"
     kubeconfig.write(paths.kubeconfig, kubeconfig.render(plan.name, server, paths.pki / "ca.crt", admin))
@@ -122,11 +123,13 @@ def _make_certificates(plan: ClusterPlan) -> None:
     fresh.rename(plan.paths.pki)
 
 
-def _configs(plan: ClusterPlan) -> dict[str, Model]:
+def _configs(plan: ClusterPlan) -> dict[str, Told]:
     door = (f"0.0.0.0:{FABRIC_API_PORT}",)
     control = controlplane_config(plan).model_copy(update={"host_sockets": None})
-    found: dict[str, Model] = {
-        "apiserver": apiserver_config(plan, ()).model_copy(update={"listen": door, "journal": _journal(plan)}),
+    found: dict[str, Told] = {
+        "apiserver": apiserver_config(plan, ()).model_copy(
+            update={"listen": door, "journal": _journal(plan), "components": ()}
+        ),
         "controlplane": control.model_copy(
             update={"parts": ("scheduler", "controllers"), "health_port": CONTROLPLANE_HEALTH_PORT}
         ),

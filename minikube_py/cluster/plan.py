@@ -15,6 +15,9 @@ from minikube_py.config.cluster import ClusterConfig, NodeRuntime
 from minikube_py.config.parts import AgentConfig, ApiAccess, APIServerConfig, ControlPlaneConfig, KeyPair, MachineConfig
 
 FABRIC_API_PORT = 6443
+#: Where scheduler and controllers, one process, say that they are well.
+CONTROLPLANE_HEALTH_PORT = 10257
+_CONTROL_PARTS = ("controller-manager", "scheduler")
 _FIRST_NODE = 11
 _POD_PREFIX = {4: 24, 6: 64}
 
@@ -137,6 +140,7 @@ def apiserver_config(plan: ClusterPlan, listen_fds: tuple[int, ...]) -> APIServe
         kubelet_client=_pair(plan, "apiserver-kubelet-client"),
         network=plan.config.network,
         journal=plan.paths.journal,
+        components=tuple((part, f"http://127.0.0.1:{CONTROLPLANE_HEALTH_PORT}/healthz") for part in _CONTROL_PARTS),
         audit_log=plan.config.audit_log,
         audit_policy=plan.config.audit_policy,
     )
@@ -151,6 +155,7 @@ def controlplane_config(plan: ClusterPlan) -> ControlPlaneConfig:
         cluster_signing=_pair(plan, "ca"),
         node_monitor_grace_seconds=plan.config.node_grace,
         host_sockets=plan.paths.vendor_socket,
+        health_port=CONTROLPLANE_HEALTH_PORT,
     )
 
 

@@ -1,34 +1,47 @@
 """What each part of a cluster is told at its start.
 
-A part reads one JSON document of its own model, whether the supervisor forked it or a person started it alone
-(``minik apiserver --config FILE``). Paths are absolute; addresses are ``host:port``.
+The supervisor hands a part its configuration as the fork leaves it in memory; to one that is started alone
+(``minik apiserver --config FILE``) a JSON document tells the same (``documents.py``). Paths are absolute; addresses are
+``host:port``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
-
-from minikube_py.config.model import Field, Model
+from typing import ClassVar, Literal
 
 
-class KeyPair(Model):
+class Told:
+    """What every configuration has in common: its documents are strict about names, so that a misspelt setting is an
+    error and not a silent default."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPair(Told):
     """A PEM certificate and its PEM private key."""
 
     certificate: Path
     key: Path
 
 
-class ApiAccess(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiAccess(Told):
     """How a part reaches the API server, and as whom."""
 
-    server: str = Field(description="https://host:port")
+    #: https://host:port
+    server: str
     ca: Path
     client: KeyPair | None = None
     token_file: Path | None = None
 
 
-class Network(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network(Told):
     """The cluster's addresses. The first range of each pair is the primary family."""
 
     service_cidrs: tuple[str, ...] = ("10.96.0.0/16",)
@@ -39,89 +52,111 @@ class Network(Model):
     domain: str = "cluster.local"
 
 
-class APIServerConfig(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class APIServerConfig(Told):
     """One API server."""
 
     listen: tuple[str, ...] = ("127.0.0.1:0",)
-    listen_fds: tuple[int, ...] = Field(default=(), description="listening sockets inherited from the supervisor")
-    advertise_address: str = Field(default="127.0.0.1", description="endpoint address of the `kubernetes` Service")
+    #: listening sockets inherited from the supervisor
+    listen_fds: tuple[int, ...] = ()
+    #: endpoint address of the `kubernetes` Service
+    advertise_address: str = "127.0.0.1"
     advertise_port: int = 6443
     serving: KeyPair
     client_ca: Path
-    token_file: Path | None = Field(default=None, description='CSV: token,user,uid[,"group,group"]')
-    service_account_key: Path = Field(description="PEM private key (EC P-256) that signs ServiceAccount tokens")
-    kubelet_client: KeyPair | None = Field(default=None, description="how it authenticates to the agents' endpoints")
+    #: CSV: token,user,uid[,"group,group"]
+    token_file: Path | None = None
+    #: PEM private key (EC P-256) that signs ServiceAccount tokens
+    service_account_key: Path
+    #: how it authenticates to the agents' endpoints
+    kubelet_client: KeyPair | None = None
     authorization_mode: Literal["AlwaysAllow", "RBAC"] = "RBAC"
     network: Network = Network()
-    journal: Path | None = Field(
-        default=None, description="file that keeps the objects over a restart; absent: memory only"
-    )
-    audit_log: Path | None = Field(default=None, description="file that audit events are appended to, as JSON lines")
-    audit_policy: Path | None = Field(
-        default=None, description="audit.k8s.io/v1 Policy, YAML; absent: the metadata of everything"
-    )
-    history_size: int = Field(default=10_000, description="watch events kept before 410 Gone")
+    #: file that keeps the objects over a restart; absent: memory only
+    journal: Path | None = None
+    #: file that audit events are appended to, as JSON lines
+    audit_log: Path | None = None
+    #: audit.k8s.io/v1 Policy, YAML; absent: the metadata of everything
+    audit_policy: Path | None = None
+    #: other parts of the control plane and their health URLs, as `kubectl get cs` shows them
+    components: tuple[tuple[str, str], ...] = ()
+    #: watch events kept before 410 Gone
+    history_size: int = 10_000
 
 
-class ControlPlaneConfig(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlaneConfig(Told):
     """Scheduler, controllers and cloud provider, or some of them."""
 
     parts: tuple[Literal["scheduler", "controllers", "cloud"], ...] = ("scheduler", "controllers", "cloud")
 
-    api: ApiAccess = Field(description="the controller manager's own identity")
-    scheduler_api: ApiAccess | None = Field(default=None, description="the scheduler's; `api` where absent")
+    #: the controller manager's own identity
+    api: ApiAccess
+    #: the scheduler's; `api` where absent
+    scheduler_api: ApiAccess | None = None
     network: Network = Network()
-    service_account_ca: Path = Field(description="CA bundle published as ConfigMap kube-root-ca.crt")
-    cluster_signing: KeyPair | None = Field(
-        default=None, description="signs approved CertificateSigningRequests; nobody does where absent"
-    )
-    node_monitor_grace_seconds: float = Field(default=40.0, description="a lease older than this makes a node NotReady")
+    #: CA bundle published as ConfigMap kube-root-ca.crt
+    service_account_ca: Path
+    #: signs approved CertificateSigningRequests; nobody does where absent
+    cluster_signing: KeyPair | None = None
+    #: a lease older than this makes a node NotReady
+    node_monitor_grace_seconds: float = 40.0
     host_sockets: Path | None = None
-    edge: bool = Field(default=False, description="the cloud carries node ports from its own address to the nodes")
-    health_port: int | None = Field(default=None, description="where /healthz answers on the loopback")
+    #: the cloud carries node ports from its own address to the nodes
+    edge: bool = False
+    #: where /healthz answers on the loopback
+    health_port: int | None = None
 
 
-class MachineConfig(Model):
-    """One node's fork server: the machine under an agent. It reads this as plain JSON."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineConfig(Told):
+    """One node's fork server: the machine under an agent. It shares nothing with it but the socket."""
 
     node_name: str
     state_dir: Path
-    socket: Path = Field(description="Unix SOCK_SEQPACKET on which its agent finds it")
+    #: Unix SOCK_SEQPACKET on which its agent finds it
+    socket: Path
     image_dir: Path
 
 
-class AgentConfig(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig(Told):
     """One node."""
 
     node_name: str
-    node_ips: tuple[str, ...] = Field(description="one per family, primary first")
-    pod_cidrs: tuple[str, ...] = Field(description="this node's own slices of the pod network")
+    #: one per family, primary first
+    node_ips: tuple[str, ...]
+    #: this node's own slices of the pod network
+    pod_cidrs: tuple[str, ...]
     api: ApiAccess
     serving: KeyPair
     client_ca: Path
     state_dir: Path
     kubelet_port: int = 10250
     runtime: Literal["process", "docker", "simulated"] = "process"
-    machine_socket: Path | None = Field(
-        default=None, description="where this node's fork server listens (process runtime)"
-    )
-    engine_socket: Path | None = Field(default=None, description="of a Docker engine; the usual one if absent")
-    cluster: str = Field(default="minik", description="label minik.cluster of everything made in the engine")
-    image_dir: Path = Field(description="root filesystems shared by all nodes of this machine")
-    host_sockets: Path | None = Field(
-        default=None, description="vendor of host-network sockets; absent where the agent owns its network"
-    )
+    #: where this node's fork server listens (process runtime)
+    machine_socket: Path | None = None
+    #: of a Docker engine; the usual one if absent
+    engine_socket: Path | None = None
+    #: label minik.cluster of everything made in the engine
+    cluster: str = "minik"
+    #: root filesystems shared by all nodes of this machine
+    image_dir: Path
+    #: vendor of host-network sockets; absent where the agent owns its network
+    host_sockets: Path | None = None
     host_resolv_conf: Path = Path("/etc/resolv.conf")
     network: Network = Network()
-    labels: dict[str, str] = Field(default={})
+    labels: dict[str, str] = field(default_factory=dict)
     taints: tuple[dict[str, str], ...] = ()
     lease_seconds: int = 40
     proxy_mode: Literal["auto", "userspace", "nftables"] = "userspace"
 
 
-class ReadinessConfig(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadinessConfig(Told):
     """The part that waits for a new cluster's nodes and tells `minik up`."""
 
     api: ApiAccess
     nodes: tuple[str, ...]
-    progress: int = Field(default=-1, description="the inherited descriptor of the pipe to tell it on")
+    #: the inherited descriptor of the pipe to tell it on
+    progress: int = -1

@@ -20,7 +20,7 @@ def _cells(component: Object, _now: datetime) -> list[Any]:
     return [name_of(component), state, healthy.get("message") or "", healthy.get("error") or ""]
 
 
-_TABLE = Table(
+TABLE = Table(
     (
         NAME,
         Column("Status", description="Whether the component is well."),
@@ -33,4 +33,4 @@ _TABLE = Table(
 
 def strategy(resource: Resource) -> KindStrategy:
     """ComponentStatuses."""
-    return KindStrategy(resource=resource, table=_TABLE)
+    return KindStrategy(resource=resource, table=TABLE)

@@ -68,6 +68,13 @@ class Relay:
                 return await send_messages(request, response.content.iter_any())
             return await _stream(request, response, _TEXT)
 
+    async def fetch(self, endpoint: Endpoint, path: str, context: ssl.SSLContext | None) -> bytes:
+        """A whole document. Raises StatusError for a refusal and for an agent that is not there."""
+        async with self._open("GET", endpoint.url + path, context) as response:
+            if response.status != 200:
+                raise refusal(response.status, (await response.text()).strip())
+            return await response.read()
+
     async def forward(
         self, request: web.BaseRequest, endpoint: Endpoint, path: str, context: ssl.SSLContext | None, prefix: str
     ) -> web.StreamResponse:

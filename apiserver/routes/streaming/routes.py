@@ -82,6 +82,10 @@ class Streaming:
             ("nodes", "proxy"): self.proxy,
         }
 
+    async def ask_agent(self, node_name: str, path: str) -> bytes:
+        """GET a document of a node's agent. Raises StatusError."""
+        return await self._relay.fetch(self._agent(node_name), path, self._agents)
+
     def _pod(self, info: RequestInfo) -> Object:
         pod = self._reader.get(PODS, info.namespace, info.name)
         if pod is None:

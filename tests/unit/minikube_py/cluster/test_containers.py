@@ -14,7 +14,7 @@ import yaml
 from minikube_py.cluster import containers
 from minikube_py.cluster.engineapi import NoEngine
 from minikube_py.cluster.health import HealthPort
-from minikube_py.cluster.plan import ClusterPlan
+from minikube_py.cluster.plan import CONTROLPLANE_HEALTH_PORT, ClusterPlan
 from minikube_py.config.parts import AgentConfig, APIServerConfig, ControlPlaneConfig
 from minikube_py.linux.namespaces import NetnsThread
 from minikube_py.linux.netlink import Netlink
@@ -123,6 +123,6 @@ def test_the_composition_is_what_the_program_expects() -> None:
     assert set(services) == {"apiserver", "controlplane", "cloud", "agent"}
     assert not any(service.get("privileged") for service in services.values())
     assert all("healthcheck" in service and service["restart"] == "unless-stopped" for service in services.values())
-    for name, port in (("controlplane", containers.CONTROLPLANE_HEALTH_PORT), ("cloud", containers.CLOUD_HEALTH_PORT)):
+    for name, port in (("controlplane", CONTROLPLANE_HEALTH_PORT), ("cloud", containers.CLOUD_HEALTH_PORT)):
         assert str(port) in services[name]["healthcheck"]["test"][-1]
     assert services["controlplane"]["user"] == f"{containers.NOBODY}:{containers.NOBODY}"

@@ -1,0 +1,1 @@
+"""Resources that nobody stores: worked out when somebody asks, and read only."""
