@@ -66,6 +66,7 @@ class NodeRegistration:
         self._node: Object | None = None
         self._reported_at: float | None = None
         self._changed = asyncio.Event()
+        self._lease_due = asyncio.Event()
 
     @property
     def node(self) -> Object | None:
@@ -80,7 +81,7 @@ class NodeRegistration:
         """Begin to register; returns at once."""
         lease_seconds = self._deps.config.lease_seconds / 4
         self._tasks.spawn(self._keep("status", self._report, STATUS_SECONDS, self._changed), name="status")
-        self._tasks.spawn(self._keep("lease", self._renew, lease_seconds, asyncio.Event()), name="lease")
+        self._tasks.spawn(self._keep("lease", self._renew, lease_seconds, self._lease_due), name="lease")
 
     async def stop(self) -> None:
         """Fall silent. The Lease runs out by itself: the pods may go on."""
@@ -119,6 +120,8 @@ class NodeRegistration:
             node = await self._create()
         node = await self._correct_spec(node)
         status = await self._status((node.get("status") or {}).get("conditions") or ())
+        if uid_of(self._node or {}) != uid_of(node):
+            self._lease_due.set()
         self._node = node
         if self._is_news(node.get("status") or {}, status):
             body = {"status": status}
@@ -191,7 +194,8 @@ class NodeRegistration:
         config, now = self._deps.config, format_micro_time(self._deps.clock.now())
         spec = {"holderIdentity": config.node_name, "leaseDurationSeconds": config.lease_seconds, "renewTime": now}
         try:
-            await self._deps.client.patch(LEASES, config.node_name, {"spec": spec}, LEASE_NAMESPACE)
+            patch = {"spec": spec, "metadata": self._ownership()}
+            await self._deps.client.patch(LEASES, config.node_name, patch, LEASE_NAMESPACE)
         except NotFound:
             await self._create_lease(spec)
 
@@ -200,16 +204,20 @@ class NodeRegistration:
         lease: Object = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": name, "namespace": LEASE_NAMESPACE},
+            "metadata": {"name": name, "namespace": LEASE_NAMESPACE} | self._ownership(),
             "spec": spec,
         }
-        if self._node is not None:
-            owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid_of(self._node)}
-            lease["metadata"]["ownerReferences"] = [owner]
         try:
             await self._deps.client.create(LEASES, lease, LEASE_NAMESPACE)
         except (AlreadyExists, Conflict):
             pass  # made in the meantime: the next renewal finds it
+
+    def _ownership(self) -> Object:
+        """The Lease goes with its Node, which may come after it, and be replaced."""
+        if self._node is None:
+            return {}
+        owner = {"apiVersion": "v1", "kind": "Node", "name": self._deps.config.node_name, "uid": uid_of(self._node)}
+        return {"ownerReferences": [owner]}
 
 
 def _essence(value: Any) -> Any:

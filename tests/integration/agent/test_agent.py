@@ -19,6 +19,7 @@ from agent.runtime.protocol import ContainerStatus, SandboxStatus
 from agent.runtime.simulated import ExecResult, SimulatedRuntime
 from minikube_py.aio.clock import SystemClock
 from minikube_py.api.resources import LEASES, NAMESPACES, NODES, PODS, SERVICEACCOUNTS
+from minikube_py.api.types import Object
 from minikube_py.client.rest import Client
 from minikube_py.config.parts import AgentConfig
 from tests.integration.agent.test_pods import ensure, eventually
@@ -112,6 +113,14 @@ async def test_the_node_registers_and_registers_again_when_its_objects_are_gone(
     await running.client.delete(NODES, NODE)
     running.agent.node.report_soon()
     await eventually(lambda: (running.agent.node.node or node)["metadata"]["uid"] != node["metadata"]["uid"])
+    async with asyncio.timeout(60):
+        while _owner(lease) != (running.agent.node.node or node)["metadata"]["uid"]:
+            await asyncio.sleep(0.01)
+            lease = await running.client.get(LEASES, NODE, "kube-node-lease")
+
+
+def _owner(lease: Object) -> str:
+    return str((lease["metadata"].get("ownerReferences") or [{}])[0].get("uid"))
 
 
 async def test_only_the_clusters_administrators_are_let_in(running: Running) -> None:
