@@ -1,7 +1,7 @@
 """The ConfigMaps, Secrets and other objects that this node's pods refer to, each watched while a pod uses it.
 
 A node may read only what its pods name, so each object is its own watch (a list by name, then events); pods that share
-an object share the watch.
+an object share the watch. Objects that are asked for by a field share one watch in the same way.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 
 from minikube_py.aio.clock import Clock
 from minikube_py.aio.tasks import TaskSet
+from minikube_py.api.meta import name_of
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 from minikube_py.client.informer import Informer
 from minikube_py.client.rest import Client
 
 _log = logging.getLogger(__name__)
+#: Resource, namespace, field selector.
 _Key = tuple[Resource, str, str]
 
 
@@ -39,11 +41,19 @@ class ObjectCache:
 
     async def acquire(self, uid: str, resource: Resource, namespace: str, name: str) -> Object | None:
         """The object, None where it does not exist. The pod ``uid`` hears of its changes until ``release``."""
-        key = (resource, namespace, name)
+        informer = await self._watch(uid, (resource, namespace, f"metadata.name={name}"))
+        return informer.get(namespace, name)
+
+    async def select(self, uid: str, resource: Resource, selector: str) -> list[Object]:
+        """The cluster-scoped objects that a field selector finds, by name. The pod hears of every change among them."""
+        informer = await self._watch(uid, (resource, "", selector))
+        return sorted(informer.list(), key=name_of)
+
+    async def _watch(self, uid: str, key: _Key) -> Informer:
         watched = self._watched.get(key) or self._begin(key)
         watched.users.add(uid)
         await watched.informer.wait_synced()
-        return watched.informer.get(namespace, name)
+        return watched.informer
 
     async def release(self, uid: str) -> None:
         """The pod needs nothing any more; what nobody else uses is no longer watched."""
@@ -60,13 +70,13 @@ class ObjectCache:
             await each.tasks.close()
 
     def _begin(self, key: _Key) -> _Watched:
-        resource, namespace, name = key
-        tasks = TaskSet(f"watch-{resource.plural}-{namespace}-{name}")
+        resource, namespace, selector = key
+        tasks = TaskSet(f"watch-{resource.plural}-{namespace}-{selector}")
         informer = Informer(
             self._client,
             resource,
             namespace=namespace or None,
-            field_selector=f"metadata.name={name}",
+            field_selector=selector,
             tasks=tasks,
             clock=self._clock,
         )

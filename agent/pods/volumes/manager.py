@@ -20,11 +20,12 @@ from agent.pods.volumes.errors import VolumeError
 from agent.pods.volumes.hostpath import prepare_host_path
 from agent.pods.volumes.images import ImageVolumes
 from agent.pods.volumes.memory import discard_memory_directory, make_memory_directory, memory_size
-from agent.pods.volumes.payload import Inputs, references_of, sources_of, tokens_of, volume_files
+from agent.pods.volumes.payload import Inputs, references_of, signers_of, sources_of, tokens_of, volume_files
 from agent.pods.volumes.tokens import TokenSource
 from minikube_py.aio.clock import Clock
 from minikube_py.api.meta import namespace_of, uid_of
 from minikube_py.api.quantity import bytes_of
+from minikube_py.api.resources import CLUSTERTRUSTBUNDLES
 from minikube_py.api.types import Object
 
 _log = logging.getLogger(__name__)
@@ -134,12 +135,16 @@ class VolumeManager:
         uid, namespace = uid_of(pod), namespace_of(pod)
         objects = {
             (reference.resource, reference.name): await self._objects.acquire(
-                uid, reference.resource, namespace, reference.name
+                uid, reference.resource, namespace if reference.resource.namespaced else "", reference.name
             )
             for reference in references_of(volume)
         }
         tokens = {request: await self._tokens.get(pod, request) for request in tokens_of(volume)}
-        return Inputs(objects, tokens, self._allocatable())
+        bundles = {
+            signer: await self._objects.select(uid, CLUSTERTRUSTBUNDLES, f"spec.signerName={signer}")
+            for signer in signers_of(volume)
+        }
+        return Inputs(objects, tokens, self._allocatable(), bundles)
 
     def _empty_dir(self, pod: Object, volume: dict[str, Any]) -> Path:
         path = self._path(pod, volume, "empty-dir")

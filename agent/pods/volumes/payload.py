@@ -6,7 +6,8 @@ Words of the errors are the kubelet's, for users find them in FailedMount events
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from agent.pods.environment.downward import PodFacts, field_value, resource_value
@@ -14,7 +15,10 @@ from agent.pods.environment.faults import EnvironmentFault
 from agent.pods.model import all_containers, spec_of
 from agent.pods.volumes.atomic import File
 from agent.pods.volumes.errors import VolumeError
-from minikube_py.api.resources import CONFIGMAPS, SECRETS, Resource
+from minikube_py.api.meta import labels_of
+from minikube_py.api.pem import blocks, encode
+from minikube_py.api.resources import CLUSTERTRUSTBUNDLES, CONFIGMAPS, SECRETS, Resource
+from minikube_py.api.selectors import label_selector_of
 from minikube_py.api.types import Object
 
 Source = Mapping[str, Any]
@@ -39,11 +43,15 @@ class TokenRequest(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What has been fetched for a pod: objects by reference (None: not there), tokens, and the node's allocatable."""
+    """What has been fetched for a pod.
+
+    Objects by reference (None: not there), tokens, the node's allocatable, and each signer's trust bundles.
+    """
 
     objects: Mapping[tuple[Resource, str], Object | None]
     tokens: Mapping[TokenRequest, str]
     allocatable: Mapping[str, str]
+    bundles: Mapping[str, Sequence[Object]] = MappingProxyType({})
 
 
 def sources_of(volume: Source) -> list[Source]:
@@ -54,13 +62,22 @@ def sources_of(volume: Source) -> list[Source]:
 
 
 def references_of(volume: Source) -> Iterator[Reference]:
-    """The ConfigMaps and Secrets that the volume needs."""
+    """The objects that the volume needs by name."""
     for source in sources_of(volume):
         if (config := source.get("configMap")) is not None:
             yield Reference(CONFIGMAPS, config.get("name", ""), bool(config.get("optional")))
         if (secret := source.get("secret")) is not None:
             name = secret.get("secretName") or secret.get("name", "")
             yield Reference(SECRETS, name, bool(secret.get("optional")))
+        if (bundle := source.get("clusterTrustBundle")) is not None and bundle.get("name") is not None:
+            yield Reference(CLUSTERTRUSTBUNDLES, bundle["name"], bool(bundle.get("optional")))
+
+
+def signers_of(volume: Source) -> Iterator[str]:
+    """The signers whose trust bundles the volume needs."""
+    for source in sources_of(volume):
+        if (bundle := source.get("clusterTrustBundle")) is not None and bundle.get("signerName") is not None:
+            yield bundle["signerName"]
 
 
 def tokens_of(volume: Source) -> Iterator[TokenRequest]:
@@ -147,13 +164,43 @@ def _downward_text(pod: Object, item: Source, facts: PodFacts) -> str:
 
 
 def _token(pod: Object, source: Source, inputs: Inputs, mode: int) -> Files:
-    """A credential: where it is known who reads it, nobody else may (the kubelet's rule for projected tokens)."""
+    """A service account token."""
     request = next(tokens_of({"projected": {"sources": [{"serviceAccountToken": source}]}}))
+    return {source.get("path", "token"): _credential(pod, inputs.tokens[request].encode(), mode)}
+
+
+def _credential(pod: Object, content: bytes, mode: int) -> File:
+    """Where it is known who reads it, nobody else may."""
     user = _only_user(pod)
     if user is not None or (spec_of(pod).get("securityContext") or {}).get("fsGroup") is not None:
         mode = 0o600
-    uid = -1 if user is None else user
-    return {source.get("path", "token"): File(inputs.tokens[request].encode(), mode, uid)}
+    return File(content, mode, -1 if user is None else user)
+
+
+def _trust_bundle(pod: Object, source: Source, inputs: Inputs, mode: int) -> Files:
+    """The trust anchors of one bundle, or of all that a signer's label selector finds, each once (KEP-3257)."""
+    found = _bundles(source, inputs)
+    if not found and not source.get("optional"):
+        name = source.get("name")
+        if name is not None:
+            raise VolumeError(f'clustertrustbundles.certificates.k8s.io "{name}" not found')
+        raise VolumeError("combination of signerName and labelSelector matched zero ClusterTrustBundles")
+    texts = (bundle["spec"].get("trustBundle") or "" for bundle in found)
+    anchors = dict.fromkeys(block.content for text in texts for block in blocks(text))
+    content = "".join(encode("CERTIFICATE", anchor) for anchor in anchors)
+    return {_path(source): _credential(pod, content.encode(), mode)}
+
+
+def _bundles(source: Source, inputs: Inputs) -> list[Object]:
+    name, selector = source.get("name"), source.get("labelSelector")
+    if name is not None:
+        bundle = inputs.objects.get((CLUSTERTRUSTBUNDLES, name))
+        return [bundle] if bundle is not None else []
+    if selector is None:  # nothing, unlike an empty one
+        return []
+    wanted = label_selector_of(selector)
+    candidates = inputs.bundles.get(source.get("signerName") or "", ())
+    return [bundle for bundle in candidates if wanted.matches(labels_of(bundle))]
 
 
 def _only_user(pod: Object) -> int | None:
@@ -181,4 +228,5 @@ _PROJECTIONS: Mapping[str, Callable[[Object, Source, Inputs, int], Files]] = {
     "secret": _secret,
     "downwardAPI": _downward,
     "serviceAccountToken": _token,
+    "clusterTrustBundle": _trust_bundle,
 }

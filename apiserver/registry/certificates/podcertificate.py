@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from apiserver.registry.certificates.pem import blocks, certificate_of
+from apiserver.registry.certificates.trustbundle import certificate_of
 from apiserver.registry.checks import Errors, Fields, check, immutable, same
 from apiserver.registry.conditions import is_true, validate_conditions
 from apiserver.registry.context import RequestContext
@@ -21,6 +21,7 @@ from apiserver.registry.table import NAME, Column, Table, format_labels, wide
 from minikube_py.api import names
 from minikube_py.api.fields import FieldError, invalid, not_supported, required, too_long
 from minikube_py.api.meta import name_of, parse_time
+from minikube_py.api.pem import blocks
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 

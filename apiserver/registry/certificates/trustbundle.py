@@ -8,7 +8,6 @@ from typing import Any
 
 from cryptography import x509
 
-from apiserver.registry.certificates.pem import Block, blocks, certificate_of
 from apiserver.registry.checks import Errors, immutable
 from apiserver.registry.core.podspec.projected import validate_signer_name
 from apiserver.registry.strategy import KindStrategy
@@ -16,6 +15,7 @@ from apiserver.registry.table import NAME, NONE, Column, Table
 from minikube_py.api import names
 from minikube_py.api.fields import invalid, too_long
 from minikube_py.api.meta import name_of
+from minikube_py.api.pem import Block, blocks
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
@@ -43,6 +43,14 @@ def _name_faults(name: str, signer: str, *, prefix: bool = False) -> list[str]:
     if not name.startswith(start):
         return [f"ClusterTrustBundle for signerName {signer} must be named with prefix {start}"]
     return names.subdomain_name(name.removeprefix(start), prefix)
+
+
+def certificate_of(block: Block) -> x509.Certificate | None:
+    """The certificate in a block, None where there is none that can be read."""
+    try:
+        return x509.load_der_x509_certificate(block.content)
+    except ValueError:
+        return None
 
 
 def _block_fault(block: Block) -> str:

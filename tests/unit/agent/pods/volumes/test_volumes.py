@@ -14,8 +14,9 @@ from agent.pods.volumes.atomic import File, write_payload
 from agent.pods.volumes.errors import MountError, VolumeError
 from agent.pods.volumes.hostpath import prepare_host_path
 from agent.pods.volumes.mounts import container_mounts, inside
-from agent.pods.volumes.payload import Inputs, TokenRequest, references_of, tokens_of, volume_files
-from minikube_py.api.resources import CONFIGMAPS, SECRETS
+from agent.pods.volumes.payload import Inputs, TokenRequest, references_of, signers_of, tokens_of, volume_files
+from minikube_py.api.pem import encode
+from minikube_py.api.resources import CLUSTERTRUSTBUNDLES, CONFIGMAPS, SECRETS
 from tests.support.podstates import START, make_pod
 
 CONFIG = {"data": {"a": "1", "b": "2"}, "binaryData": {"c": base64.b64encode(b"\xff").decode()}}
@@ -53,6 +54,42 @@ def test_a_token_is_for_those_who_run(
     pod = make_pod(securityContext=pod_context, containers=containers)
     file = volume_files(pod, TOKEN, INPUTS)["token"]
     assert (file.mode, file.uid) == (mode, uid)
+
+
+def _anchors(*words: str) -> str:
+    return "".join(encode("CERTIFICATE", word.encode()) for word in words)
+
+
+def _bundle(name: str, color: str, *words: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": {"color": color}}, "spec": {"trustBundle": _anchors(*words)}}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"name": "plain"}, ["one"]),
+        ({"signerName": "x/y", "labelSelector": {}}, ["one", "two", "three"]),
+        ({"signerName": "x/y", "labelSelector": {"matchLabels": {"color": "red"}}}, ["one", "two"]),
+        ({"signerName": "x/y", "optional": True}, []),
+        ({"signerName": "nobody/y", "labelSelector": {}, "optional": True}, []),
+        ({"name": "gone", "optional": True}, []),
+        ({"name": "gone"}, 'clustertrustbundles.certificates.k8s.io "gone" not found'),
+        ({"signerName": "x/y"}, "combination of signerName and labelSelector matched zero ClusterTrustBundles"),
+    ],
+)
+def test_trust_anchors_of_bundles_are_joined(source: dict[str, Any], expected: list[str] | str) -> None:
+    volume = {"projected": {"sources": [{"clusterTrustBundle": source | {"path": "ca.pem"}}]}}
+    signed = [_bundle("a", "red", "one", "two"), _bundle("b", "blue", "two", "three")]
+    plain = {(CLUSTERTRUSTBUNDLES, "plain"): _bundle("plain", "", "one"), (CLUSTERTRUSTBUNDLES, "gone"): None}
+    assert [each.name for each in references_of(volume)] == [source["name"]] * ("name" in source)
+    assert list(signers_of(volume)) == [source["signerName"]] * ("signerName" in source)
+    inputs = Inputs(plain, {}, {}, {"x/y": signed})
+    if isinstance(expected, str):
+        with pytest.raises(VolumeError) as caught:
+            volume_files(make_pod(), volume, inputs)
+        assert str(caught.value) == expected
+    else:
+        assert volume_files(make_pod(), volume, inputs)["ca.pem"].data.decode() == _anchors(*expected)
 
 
 def test_a_token_of_several_users_is_readable_by_all() -> None:

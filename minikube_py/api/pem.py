@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cryptography import x509
-
 _BLOCK = re.compile(
     r"^-----BEGIN ([^-\n]*)-----[ \t]*\r?\n((?:[^\n]*:[^\n]*\n)*)\s*([A-Za-z0-9+/=\s]*?)-----END \1-----[ \t]*\r?$",
     re.MULTILINE,
@@ -34,9 +32,8 @@ def blocks(text: str) -> Iterator[Block]:
         yield Block(match[1], bool(match[2].strip()), content)
 
 
-def certificate_of(block: Block) -> x509.Certificate | None:
-    """The certificate in a block, None where there is none that can be read."""
-    try:
-        return x509.load_der_x509_certificate(block.content)
-    except ValueError:
-        return None
+def encode(label: str, content: bytes) -> str:
+    """One block, in lines of 64 characters."""
+    text = base64.b64encode(content).decode()
+    lines = "\n".join(text[start : start + 64] for start in range(0, len(text), 64))
+    return f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n"
