@@ -76,8 +76,7 @@ class Frontend(NamedTuple):
         return f"{host}:{self.port}/{self.protocol}" + ("" if self.scope is Scope.NODE else " (host)")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """One address and port of an EndpointSlice, with what a routing decision needs to know about it."""
 
     ip: str

@@ -9,7 +9,6 @@ from agent.proxy.table.eligible import Selection, for_cluster, for_local, gather
 from agent.proxy.table.views import Node, Service, ServicePort, Slice
 from minikube_py.dataplane.model import (
     Backends,
-    Endpoint,
     Exclusion,
     Frontend,
     KeepSource,
@@ -99,9 +98,4 @@ def _external_frontends(
 
 
 def _of_family(addresses: Iterable[str], family: str) -> tuple[str, ...]:
-    return tuple(each for each in addresses if family_of(each.partition("/")[0]) == family)
-
-
-def endpoint_addresses(routes: Iterable[Route]) -> set[Endpoint]:
-    """All endpoints that any of the routes can lead to."""
-    return {each for route in routes for side in (route.inside, route.outside) for each in side.endpoints}
+    return tuple(each for each in addresses if family_of(each) == family)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from minikube_py.api.meta import key_of, labels_of, metadata, name_of
 from minikube_py.api.types import Object, ObjectKey
@@ -124,8 +124,7 @@ def _affinity_seconds(spec: dict[str, Any]) -> int:
     return int(client_ip.get("timeoutSeconds") or DEFAULT_AFFINITY_SECONDS)
 
 
-@dataclass(frozen=True, slots=True)
-class SliceEndpoint:
+class SliceEndpoint(NamedTuple):
     """One entry of an EndpointSlice's endpoints, before it is paired with a port."""
 
     ip: str
