@@ -81,8 +81,8 @@ def test_trust_anchors_of_bundles_are_joined(source: dict[str, Any], expected: l
     volume = {"projected": {"sources": [{"clusterTrustBundle": source | {"path": "ca.pem"}}]}}
     signed = [_bundle("a", "red", "one", "two"), _bundle("b", "blue", "two", "three")]
     plain = {(CLUSTERTRUSTBUNDLES, "plain"): _bundle("plain", "", "one"), (CLUSTERTRUSTBUNDLES, "gone"): None}
-    assert [each.name for each in references_of(volume)] == [source["name"]] * ("name" in source)
-    assert list(signers_of(volume)) == [source["signerName"]] * ("signerName" in source)
+    assert [each.name for each in references_of(volume)] == [source[key] for key in source if key == "name"]
+    assert list(signers_of(volume)) == [source[key] for key in source if key == "signerName"]
     inputs = Inputs(plain, {}, {}, {"x/y": signed})
     if isinstance(expected, str):
         with pytest.raises(VolumeError) as caught:
