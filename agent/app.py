@@ -10,7 +10,6 @@ import asyncio
 import logging
 import signal
 from importlib import metadata
-from pathlib import Path
 
 import uvloop
 
@@ -188,7 +187,6 @@ async def _run(config: AgentConfig) -> int:
     return 0
 
 
-def main(config_path: str) -> int:
-    """Run the agent that the JSON document at ``config_path`` (AgentConfig) describes, until SIGTERM."""
-    config = AgentConfig.model_validate_json(Path(config_path).read_bytes())
+def main(config: AgentConfig) -> int:
+    """Run the agent of one node until SIGTERM. Returns the exit code."""
     return uvloop.run(_run(config))

@@ -7,7 +7,6 @@ import gc
 import logging
 import signal
 from datetime import UTC, datetime
-from pathlib import Path
 
 import uvloop
 
@@ -133,8 +132,7 @@ async def _run(config: APIServerConfig) -> None:
     await server.stop()
 
 
-def main(config_path: str) -> int:
+def main(config: APIServerConfig) -> int:
     """Run until SIGTERM. Returns the exit code."""
-    config = APIServerConfig.model_validate_json(Path(config_path).read_bytes())
     uvloop.run(_run(config))
     return 0

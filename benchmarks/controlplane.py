@@ -23,11 +23,12 @@ from benchmarks.rollout import rolled_out
 from minikube_py.api.resources import DEPLOYMENTS, ENDPOINTSLICES, PODS, SERVICES
 from minikube_py.api.types import Object
 from minikube_py.client.rest import Client, PatchKind
+from minikube_py.config.documents import document_of
 from minikube_py.config.parts import ControlPlaneConfig
 from tests.support.apiserver import running_apiserver
 from tests.support.simulated import SimulatedNodes, set_ready
 
-_START = "from minikube_py.cluster.controlplane import main; raise SystemExit(main({path!r}))"
+_MINIK = str(Path(sys.executable).with_name("minik"))
 
 
 def _deployment(replicas: int) -> Object:
@@ -85,9 +86,9 @@ async def _measure(folder: Path, replicas: int) -> None:
             service_account_ca=api.authority.pair.certificate,
         )
         path = folder / "controlplane.json"
-        path.write_text(config.model_dump_json())
+        path.write_bytes(document_of(config))
         since = time.perf_counter()
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", _START.format(path=str(path)))
+        process = await asyncio.create_subprocess_exec(_MINIK, "controlplane", "--config", str(path))
         try:
             async with SimulatedNodes(client) as nodes:
                 await _report(client, nodes, process.pid, since, replicas)

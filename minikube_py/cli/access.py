@@ -14,6 +14,7 @@ from minikube_py.client.kubeconfig import KubeconfigFault, load_kubeconfig
 from minikube_py.client.rest import Client
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.config.cluster import ClusterConfig
+from minikube_py.config.documents import read_document
 
 
 def cluster_access(name: str) -> Access:
@@ -35,7 +36,7 @@ def cluster_client(name: str) -> Client:
 def load_balancers(name: str) -> str:
     """The range of the load balancers' addresses of cluster ``name``, of the usual ones where it left no word."""
     try:
-        config = ClusterConfig.model_validate_json(ClusterPaths.of(name).cluster_file.read_bytes())
+        config = read_document(ClusterConfig, ClusterPaths.of(name).cluster_file)
     except (OSError, ValueError):
         config = ClusterConfig()
     return config.network.load_balancer_cidrs[0]

@@ -9,6 +9,7 @@ share one pool of connections.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from minikube_py.aio.clock import Clock
 from minikube_py.api.errors import AlreadyExists, NotFound
@@ -78,7 +79,7 @@ class AccountClients:
 
     def __init__(self, client: Client, access: ApiAccess, *, clock: Clock) -> None:
         self._client = client
-        self._access = access_from_config(access.model_copy(update={"client": None, "token_file": None}))
+        self._access = access_from_config(replace(access, client=None, token_file=None))
         self._clock = clock
         self._clients: dict[str, Client] = {}
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from minikube_py.cluster import egress, kubeconfig
-from minikube_py.cluster.children import Part, close_descriptors, run_in_child
+from minikube_py.cluster.children import Beside, Part, close_descriptors, run_in_child
 from minikube_py.cluster.egress import Egress, open_way
 from minikube_py.cluster.engine import LABEL, NODE_LABEL, engine_socket, remove_containers
 from minikube_py.cluster.files import write_private
@@ -33,14 +33,18 @@ from minikube_py.cluster.plan import (
 )
 from minikube_py.cluster.userspace import Privileges
 from minikube_py.config.cluster import NodeRuntime
-from minikube_py.config.model import Model
-from minikube_py.config.parts import ReadinessConfig
+from minikube_py.config.documents import document_of
+from minikube_py.config.parts import ReadinessConfig, Told
 
 _log = logging.getLogger(__name__)
 
-#: What an agent chooses at its start, by its configuration.
+#: What every part but the machines is built on.
+_COMMON_MODULES = ("aiohttp.web", "uvloop")
+_CLIENT_MODULES = (*_COMMON_MODULES, "minikube_py.client.rest", "minikube_py.client.informers")
+#: An agent and what it chooses at its start, by its configuration.
 _AGENT_MODULES = (
-    "agent.network.node", "agent.proxy.service", "agent.dns.clusterdns", "minikube_py.hostnet.vended", "encodings.idna",
+    "agent.app", "agent.network.node", "agent.proxy.service", "agent.dns.clusterdns", "minikube_py.hostnet.vended",
+    "encodings.idna",
 )  # fmt: skip
 _RUNTIME_MODULES: dict[NodeRuntime, tuple[str, ...]] = {
     "process": ("agent.runtime.process.runtime", "agent.images.store"),
@@ -116,8 +120,12 @@ class Assembly:
         if nodes and not self.privileges.rootless:
             route_services(self.network, self.plan.config.network.service_cidrs, nodes[0])
 
-    def make_certificates(self) -> None:
-        from minikube_py.cluster.certificates import Authority  # heavy: not before the machines are forked
+    def begin_certificates(self) -> Beside:
+        """Makes the certificates in a process that ends with them: few parts need the library that signs them."""
+        return Beside("certificates", self._make_certificates)
+
+    def _make_certificates(self) -> None:
+        from minikube_py.cluster.certificates import Authority  # heavy: only where it is needed
 
         authority = Authority(self.plan.paths.pki)
         pairs = {name: authority.issue(name, identity) for name, identity in identities(self.plan).items()}
@@ -125,34 +133,29 @@ class Assembly:
         ours = kubeconfig.render(self.plan.name, self.server_url, authority.bundle, pairs["admin"])
         kubeconfig.write(self.plan.paths.kubeconfig, ours)
 
-    def write_configs(self) -> None:
-        """Every part's configuration, and ``cluster.json`` for the commands."""
-        assert self._fabric_listener is not None
-        listeners = (self._host_listener.fileno(), self._fabric_listener.fileno())
-        self._write("apiserver", apiserver_config(self.plan, listeners))
-        self._write("controlplane", controlplane_config(self.plan))
-        for node in self.plan.nodes:
-            self._write(f"agent-{node.name}", agent_config(self.plan, node))
-        self._write("outside", egress.WayOut(fabric=self.network.fabric))
-        chosen = self.plan.config.model_copy(update={"runtime": self.plan.runtimes.usual})
-        write_private(self.plan.paths.cluster_file, chosen.model_dump_json(indent=1).encode())
+    def write_word(self) -> None:
+        """``cluster.json``, by which commands know the cluster."""
+        chosen = replace(self.plan.config, runtime=self.plan.runtimes.usual)
+        write_private(self.plan.paths.cluster_file, document_of(chosen))
 
     # -- parts ----------------------------------------------------------------------------------------------
 
     def machines(self) -> list[Part]:
         """The fork servers of the nodes whose pods are processes."""
-        return [self._machine(index) for index, node in enumerate(self.plan.nodes) if node.runtime == "process"]
+        return [self._machine(node) for node in self.plan.nodes if node.runtime == "process"]
 
     def parts(self) -> list[Part]:
-        """The other parts, in the order in which they start."""
+        """The other parts, in the order in which they start: what the nodes wait for first."""
         network = self.network
         assert self._fabric_listener is not None
         listeners = (self._host_listener.fileno(), self._fabric_listener.fileno())
+        told, control = apiserver_config(self.plan, listeners), controlplane_config(self.plan)
+        apiserver = self._part("apiserver", "apiserver.app:main", told, network.fabric)
         return [
-            self._part("apiserver", "apiserver.app:main", network.fabric, keep=listeners),
-            self._part("controlplane", "minikube_py.cluster.controlplane:main", network.fabric),
+            replace(apiserver, keep=listeners, modules=_COMMON_MODULES),
             *(self._agent(node) for node in self.plan.nodes),
             *self._way_out(),
+            self._part("controlplane", "minikube_py.cluster.controlplane:main", control, network.fabric),
         ]
 
     def _way_out(self) -> list[Part]:
@@ -160,14 +163,16 @@ class Assembly:
         if self.egress.way != egress.PROGRAM:
             return []
         fabric = self.network.fabric
-        return [self._part("outside", "minikube_py.cluster.egress:main", None, keep=(fabric,))]
+        way_out = self._part("outside", "minikube_py.cluster.egress:main", egress.WayOut(fabric=fabric), None)
+        return [replace(way_out, keep=(fabric,))]
 
     def readiness(self, progress: int) -> Part:
         """The part that watches the nodes become Ready, tells ``progress`` and ends."""
         access = controlplane_config(self.plan).api
         nodes = tuple(node.name for node in self.plan.nodes)
-        self._write(self.READINESS, ReadinessConfig(api=access, nodes=nodes, progress=progress))
-        return self._part(self.READINESS, "minikube_py.cluster.readiness:main", self.network.fabric, keep=(progress,))
+        told = ReadinessConfig(api=access, nodes=nodes, progress=progress)
+        part = self._part(self.READINESS, "minikube_py.cluster.readiness:main", told, self.network.fabric)
+        return replace(part, keep=(progress,))
 
     def names_of_node(self, node: str) -> tuple[str, ...]:
         """The parts that a node consists of. Raises KeyError."""
@@ -185,34 +190,21 @@ class Assembly:
             run_in_child(lambda: 0 if os.fork() else _remove(labels))
         os.waitpid(pid, 0)
 
-    def _machine(self, index: int) -> Part:
-        node = self.plan.nodes[index]
-        name = f"machine-{node.name}"
-        config = self.plan.paths.configs / f"{name}.json"
-        if not config.exists():
-            self._write(name, machine_config(self.plan, node))
-        return Part(
-            name=name,
-            entry="agent.runtime.process.machine:main",
-            config=config,
-            log=self._log_of(name),
-            netns=self.network.nodes[node.name],
-            own_pid_namespace=True,
-        )
+    def _machine(self, node: NodePlan) -> Part:
+        entry, told = "agent.runtime.process.machine:main", machine_config(self.plan, node)
+        part = self._part(f"machine-{node.name}", entry, told, self.network.nodes[node.name])
+        return replace(part, own_pid_namespace=True, modules=("agent.runtime.process.machine",))
 
     def _agent(self, node: NodePlan) -> Part:
-        part = self._part(f"agent-{node.name}", "agent.app:main", self.network.nodes[node.name])
-        return replace(part, modules=(*_AGENT_MODULES, *_RUNTIME_MODULES[node.runtime]))
+        told = agent_config(self.plan, node)
+        part = self._part(f"agent-{node.name}", "agent.app:main", told, self.network.nodes[node.name])
+        return replace(part, modules=(*part.modules, *_AGENT_MODULES, *_RUNTIME_MODULES[node.runtime]))
 
-    def _part(self, name: str, entry: str, netns: int | None, keep: tuple[int, ...] = ()) -> Part:
-        config = self.plan.paths.configs / f"{name}.json"
-        return Part(name, entry, config, self._log_of(name), netns=netns, keep=keep)
+    def _part(self, name: str, entry: str, config: Told, netns: int | None) -> Part:
+        return Part(name, entry, config, self._log_of(name), netns=netns, modules=_CLIENT_MODULES)
 
     def _log_of(self, name: str) -> Path:
         return self.plan.paths.logs / f"{name}.log"
-
-    def _write(self, name: str, config: Model) -> None:
-        write_private(self.plan.paths.configs / f"{name}.json", config.model_dump_json(indent=1).encode())
 
     # -- unmaking -------------------------------------------------------------------------------------------
 

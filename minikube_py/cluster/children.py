@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import logging
 import os
 import signal
@@ -11,8 +10,10 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from minikube_py.config.importing import import_all
+from minikube_py.config.parts import Told
 from minikube_py.linux.fork import fork_into
 from minikube_py.linux.namespaces import CLONE_NEWNET, CLONE_NEWPID, setns
 from minikube_py.linux.process import die_with_parent, set_name
@@ -25,14 +26,15 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 class Part:
     """A process of the cluster: where it starts, what it is told, and where it lives.
 
-    ``entry`` is ``module:function``; the function takes the path of a configuration file and returns an exit code.
-    ``netns`` is the network namespace it runs in, None for the host's. ``modules`` are what it will import besides its
-    entry: imported before the fork, their pages are shared and their time is spent once.
+    ``entry`` is ``module:function``; the function takes ``config``, which the fork leaves in memory, and returns an
+    exit code. ``netns`` is the network namespace it runs in, None for the host's. ``modules`` are imported before the
+    fork: what several parts use, so that its pages are shared and its time is spent once. The rest a part imports
+    itself, at the same time as the others.
     """
 
     name: str
     entry: str
-    config: Path
+    config: Told
     log: Path
     netns: int | None = None
     own_pid_namespace: bool = False
@@ -40,8 +42,8 @@ class Part:
     modules: tuple[str, ...] = ()
 
     def warm_up(self) -> None:
-        """Import what the part is made of into this process, from which it will be forked."""
-        import_all((self.entry.partition(":")[0], *self.modules))
+        """Import what the part shares with others into this process, from which it will be forked."""
+        _import(self.modules)
 
 
 @dataclass(slots=True)
@@ -100,8 +102,47 @@ def _become(part: Part) -> int:
     close_descriptors(except_for=part.keep)
     set_name(f"minik:{part.name}")
     module, _, function = part.entry.partition(":")
-    main: Callable[[str], int] = getattr(importlib.import_module(module), function)
-    return main(str(part.config))
+    main: Callable[[Told], int] = getattr(_import([module])[0], function)
+    gc.freeze()
+    return main(part.config)
+
+
+def _import(modules: Iterable[str]) -> list[ModuleType]:
+    """Imports them without the machine's certificate authorities, which aiohttp would read into every process.
+
+    That takes as long as the rest of aiohttp and a megabyte; no part needs them: connections bring their own context.
+    """
+    hidden = {name: os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")}
+    os.environ.update(dict.fromkeys(hidden, os.devnull))
+    try:
+        return import_all(modules)
+    finally:
+        for name, value in hidden.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
+
+
+class Beside:
+    """Work that a forked process does at the same time as this one goes on. Only the calling thread may exist."""
+
+    def __init__(self, what: str, work: Callable[[], None]) -> None:
+        self._what = what
+        self._pid = os.fork()
+        if self._pid == 0:
+            run_in_child(lambda: _do_beside(work))
+
+    def wait(self) -> None:
+        """Returns when it is done. Raises OSError where it failed; the log says why."""
+        _, status = os.waitpid(self._pid, 0)
+        if status != 0:
+            raise OSError(f"{self._what}: failed with code {os.waitstatus_to_exitcode(status)}")
+
+
+def _do_beside(work: Callable[[], None]) -> int:
+    die_with_parent(signal.SIGKILL)
+    work()
+    return 0
 
 
 def log_to(path: Path) -> None:

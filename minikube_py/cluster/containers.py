@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -125,18 +126,14 @@ def _make_certificates(plan: ClusterPlan) -> None:
 
 def _configs(plan: ClusterPlan) -> dict[str, Told]:
     door = (f"0.0.0.0:{FABRIC_API_PORT}",)
-    control = controlplane_config(plan).model_copy(update={"host_sockets": None})
+    control = replace(controlplane_config(plan), host_sockets=None)
     found: dict[str, Told] = {
-        "apiserver": apiserver_config(plan, ()).model_copy(
-            update={"listen": door, "journal": _journal(plan), "components": ()}
-        ),
-        "controlplane": control.model_copy(
-            update={"parts": ("scheduler", "controllers"), "health_port": CONTROLPLANE_HEALTH_PORT}
-        ),
-        "cloud": control.model_copy(update={"parts": ("cloud",), "edge": True, "health_port": CLOUD_HEALTH_PORT}),
+        "apiserver": replace(apiserver_config(plan, ()), listen=door, journal=_journal(plan), components=()),
+        "controlplane": replace(control, parts=("scheduler", "controllers"), health_port=CONTROLPLANE_HEALTH_PORT),
+        "cloud": replace(control, parts=("cloud",), edge=True, health_port=CLOUD_HEALTH_PORT),
     }
     for node in plan.nodes:
-        found[f"agent-{node.name}"] = agent_config(plan, node).model_copy(update={"host_sockets": None})
+        found[f"agent-{node.name}"] = replace(agent_config(plan, node), host_sockets=None)
     return found
 
 

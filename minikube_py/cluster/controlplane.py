@@ -11,7 +11,6 @@ import logging
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Protocol
 
 import uvloop
@@ -129,8 +128,7 @@ async def serve(config: ControlPlaneConfig) -> None:
         await plane.stop()
 
 
-def main(config_path: str) -> int:
+def main(config: ControlPlaneConfig) -> int:
     """The process' entry: 0 after an orderly stop."""
-    config = ControlPlaneConfig.model_validate_json(Path(config_path).read_bytes())
     uvloop.run(serve(config))
     return 0

@@ -27,7 +27,7 @@ from typing import Final
 from minikube_py.cluster.hostlink import FABRIC_DEVICE, HostLink
 from minikube_py.cluster.network import ClusterNetwork
 from minikube_py.cluster.plan import ClusterPlan
-from minikube_py.config.model import Field, Model
+from minikube_py.config.parts import Told
 from minikube_py.dataplane.nftables import expressions as ex
 from minikube_py.dataplane.nftables import messages as nf
 from minikube_py.dataplane.nftables.layout import packed_address
@@ -92,15 +92,16 @@ def _keep_inside(network: ClusterNetwork, ranges: Iterable[str]) -> None:
                 fabric.route_unreachable(cidr)
 
 
-class WayOut(Model):
-    """What the part is told that carries packets out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayOut(Told):
+    """What the part is told that carries packets out: the inherited descriptor of the fabric's network namespace."""
 
-    fabric: int = Field(description="the inherited descriptor of the fabric's network namespace")
+    fabric: int
 
 
-def main(config_path: str) -> int:
-    """Becomes slirp4netns on the fabric, as the JSON document at ``config_path`` (WayOut) says."""
-    fabric = WayOut.model_validate_json(Path(config_path).read_bytes()).fabric
+def main(config: WayOut) -> int:
+    """Becomes slirp4netns on the fabric."""
+    fabric = config.fabric
     os.set_inheritable(fabric, True)
     options = ("--configure", "--disable-host-loopback", "--mtu=65520", "--netns-type=path")
     return _become([PROGRAM, *options, f"/proc/self/fd/{fabric}", _TAP])

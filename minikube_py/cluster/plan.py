@@ -192,7 +192,7 @@ def machine_config(plan: ClusterPlan, node: NodePlan) -> MachineConfig:
 def directories(plan: ClusterPlan) -> Iterator[str]:
     """Every directory that must be there before a part starts."""
     paths = plan.paths
-    yield from map(str, (paths.root, paths.pki, paths.configs, paths.logs, paths.images, paths.sockets))
+    yield from map(str, (paths.root, paths.pki, paths.logs, paths.images, paths.sockets))
     yield from (str(paths.node_state(node.name)) for node in plan.nodes)
 
 

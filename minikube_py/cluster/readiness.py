@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import uvloop
 
@@ -23,9 +22,8 @@ from minikube_py.cluster.progress import ProgressWriter
 from minikube_py.config.parts import ReadinessConfig
 
 
-def main(config_path: str) -> int:
+def main(config: ReadinessConfig) -> int:
     """Entry of the part. Returns 0 when all is ready."""
-    config = ReadinessConfig.model_validate_json(Path(config_path).read_bytes())
     uvloop.run(wait_until_ready(config, ProgressWriter(config.progress)))
     return 0
 

@@ -81,15 +81,15 @@ class Supervisor:
         for part in assembly.machines():  # before the heavy imports: they stay small for life
             part.warm_up()
             self._start(part)
-        assembly.make_certificates()
-        assembly.write_configs()
+        certificates = assembly.begin_certificates()
+        assembly.write_word()
+        parts = assembly.parts()
+        parts[0].warm_up()
+        certificates.wait()
         self._progress.step("machines and certificates")
-        for part in assembly.parts():
+        for part in (*parts, assembly.readiness(self._progress.descriptor)):
             part.warm_up()
             self._start(part)
-        readiness = assembly.readiness(self._progress.descriptor)
-        readiness.warm_up()
-        self._start(readiness)
         self._progress.step("control plane and agents started")
 
     def _start(self, part: Part) -> None:

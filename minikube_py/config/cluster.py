@@ -4,44 +4,48 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Final, Literal
 
 from minikube_py.config.families import IPFamily, network_of, node_network_ipv6_of, node_network_of
-from minikube_py.config.model import Field, Model
-from minikube_py.config.parts import Network
+from minikube_py.config.parts import Network, Told
 
 NodeRuntime = Literal["process", "docker", "simulated"]
 RuntimeName = Literal["auto", "process", "docker", "simulated"]
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _MOST_NODES = 200
+#: Stands for the usual ranges of the families that are asked for.
+_USUAL: Final = Network()
 
 
-class ClusterConfig(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConfig(Told):
     """A cluster's shape. Everything has a default; ``minik up`` needs no file."""
 
     name: str = "minik"
-    nodes: int = Field(default=1, ge=1, le=_MOST_NODES)
-    runtime: RuntimeName = Field(default="process", description="auto: Docker where it can be used, else processes")
-    node_runtimes: dict[str, NodeRuntime] = Field(default={}, description="node name -> what its pods are made of")
+    nodes: int = 1
+    #: auto: Docker where it can be used, else processes
+    runtime: RuntimeName = "process"
+    #: node name -> what its pods are made of
+    node_runtimes: dict[str, NodeRuntime] = field(default_factory=dict)
     proxy_mode: Literal["auto", "userspace", "nftables"] = "userspace"
-    node_grace: float = Field(
-        default=40.0, ge=1, description="seconds of silence after which a node is NotReady (upstream's default)"
-    )
-    api_port: int = Field(default=0, ge=0, le=65535, description="on the host's loopback; 0 takes a free one")
+    #: seconds of silence after which a node is NotReady (upstream's default)
+    node_grace: float = 40.0
+    #: on the host's loopback; 0 takes a free one
+    api_port: int = 0
     ip_family: IPFamily = "ipv4"
-    node_network: str = Field(default=node_network_of(), description="addresses of the nodes and of the API server")
-    node_network_ipv6: str = Field(default=node_network_ipv6_of(), description="the same in the other family")
-    network: Network = Field(default=Network(), description="where absent, the usual ranges of the family")
-    audit_log: Path | None = Field(default=None, description="file for the API server's audit events")
-    audit_policy: Path | None = Field(default=None, description="which requests it tells of: an audit.k8s.io/v1 Policy")
-
-    @classmethod
-    def _completed(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if "network" not in given and given.get("ip_family") in ("ipv6", "dual"):
-            return given | {"network": network_of(given["ip_family"])}
-        return given
+    #: addresses of the nodes and of the API server
+    node_network: str = node_network_of()
+    #: the same in the other family
+    node_network_ipv6: str = node_network_ipv6_of()
+    #: where absent, the usual ranges of the family
+    network: Network = _USUAL
+    #: file for the API server's audit events
+    audit_log: Path | None = None
+    #: which requests it tells of: an audit.k8s.io/v1 Policy
+    audit_policy: Path | None = None
 
     @property
     def has_usual_ranges(self) -> bool:
@@ -50,12 +54,12 @@ class ClusterConfig(Model):
 
     def numbered(self, number: int) -> ClusterConfig:
         """The same cluster with the usual ranges of the ``number``-th cluster of a machine."""
-        ranges = {
-            "network": network_of(self.ip_family, number),
-            "node_network": node_network_of(number),
-            "node_network_ipv6": node_network_ipv6_of(number),
-        }
-        return self.model_copy(update=ranges)
+        return replace(
+            self,
+            network=network_of(self.ip_family, number),
+            node_network=node_network_of(number),
+            node_network_ipv6=node_network_ipv6_of(number),
+        )
 
     @property
     def ranges(self) -> tuple[str, ...]:
@@ -69,9 +73,17 @@ class ClusterConfig(Model):
         networks = {"ipv4": (self.node_network,), "ipv6": (self.node_network_ipv6,)}
         return networks.get(self.ip_family, (self.node_network, self.node_network_ipv6))
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
+        if self.network is _USUAL:
+            object.__setattr__(self, "network", network_of(self.ip_family))
         if not _DNS_LABEL.fullmatch(self.name):
             raise ValueError("name: must be a DNS label: lower-case letters, digits and '-', 40 characters at most")
+        if not 1 <= self.nodes <= _MOST_NODES:
+            raise ValueError(f"nodes: must be 1 to {_MOST_NODES}")
+        if self.node_grace < 1:
+            raise ValueError("node_grace: must be a second or more")
+        if not 0 <= self.api_port <= 65535:
+            raise ValueError("api_port: must be 0 to 65535")
         self._nodes_exist()
         self._families_agree()
         self._networks_are_apart()

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What every configuration has in common: its documents are strict about names, so that a misspelt setting is an
     error and not a silent default."""
 
-    __slots__ = ()
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
 

@@ -12,6 +12,7 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tests.support.apiserver import RunningAPI
@@ -25,7 +26,7 @@ async def kube_proxy(api: RunningAPI, place: Namespace, node: str, folder: Path)
     """Runs from the start of the block to its end; its output is in ``folder``/kube-proxy.log."""
     assert BINARY is not None
     async with _relay(api, place) as url:
-        access = api.access_of("system:kube-proxy").model_copy(update={"server": url})
+        access = replace(api.access_of("system:kube-proxy"), server=url)
         kubeconfig = api.kubeconfig(folder / "kube-proxy.kubeconfig", access)
         with (folder / "kube-proxy.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(

@@ -11,15 +11,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
-import json
 import os
 import resource
 import shutil
 import signal
 import socket
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from agent.runtime.process import containers, usage
@@ -32,6 +29,7 @@ from agent.runtime.process.peers import Peer
 from agent.runtime.process.processes import ExecProcess
 from agent.runtime.process.rootfs import learn_host
 from agent.runtime.process.sandboxes import OwnNamespaces, Sandbox
+from minikube_py.config.parts import MachineConfig
 from minikube_py.linux import cgroups, mounts, namespaces, process
 from minikube_py.linux.cgroups import Limits
 
@@ -46,11 +44,11 @@ class Machine:
     An operation that answers later returns None and uses ``peer.send`` with the request's id.
     """
 
-    def __init__(self, config: dict[str, Any], *, soft_files: int) -> None:
+    def __init__(self, config: MachineConfig, *, soft_files: int) -> None:
         self.loop = Loop()
-        self._node_name = str(config["node_name"])
-        self._state_dir = Path(config["state_dir"])
-        self._socket_path = Path(config["socket"])
+        self._node_name = config.node_name
+        self._state_dir = config.state_dir
+        self._socket_path = config.socket
         self._own = OwnNamespaces()
         self._sandboxes: dict[str, Sandbox] = {}
         self._containers: dict[str, Container] = {}
@@ -386,21 +384,19 @@ class Machine:
             time.sleep(_SWEEP_SECONDS)
 
 
-def main(config_path: str) -> int:
+def main(config: MachineConfig) -> int:
     """Becomes the machine of a node. Returns the exit code when it is told to stop."""
     process.die_with_parent()
     process.stay_readable()
     process.set_name("minik-machine")
-    with open(config_path) as file:
-        config = json.load(file)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     namespaces.unshare(namespaces.CLONE_NEWNS | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC)
     mounts.set_propagation("/", mounts.MS_SLAVE)
     mounts.set_propagation("/", mounts.MS_SHARED)  # with containers that ask for it (mountPropagation)
     mounts.mount("proc", "/proc", "proc", mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC)
-    socket.sethostname(str(config["node_name"])[:64])
-    process.set_title(f"minik machine {config['node_name']}")
+    socket.sethostname(config.node_name[:64])
+    process.set_title(f"minik machine {config.node_name}")
     return Machine(config, soft_files=soft).run()
 
 
@@ -409,7 +405,3 @@ def _plain(name: str) -> str:
     if not name or len(name) > 128 or not all(char.isalnum() or char in "-_." for char in name) or name[0] == ".":
         raise BadRequest(f"{name!r} is no id")
     return name
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -15,6 +15,7 @@ from minikube_py.cluster import containers
 from minikube_py.cluster.engineapi import NoEngine
 from minikube_py.cluster.health import HealthPort
 from minikube_py.cluster.plan import CONTROLPLANE_HEALTH_PORT, ClusterPlan
+from minikube_py.config.documents import read_document
 from minikube_py.config.parts import AgentConfig, APIServerConfig, ControlPlaneConfig
 from minikube_py.linux.namespaces import NetnsThread
 from minikube_py.linux.netlink import Netlink
@@ -42,11 +43,11 @@ def test_the_environment_names_the_cluster(plan: ClusterPlan) -> None:
 
 def test_everybody_is_told_its_part(plan: ClusterPlan) -> None:
     containers.prepare(plan, api_port=7443)
-    apiserver = APIServerConfig.model_validate_json(containers.config_file(plan, "apiserver").read_bytes())
+    apiserver = read_document(APIServerConfig, containers.config_file(plan, "apiserver"))
     assert (apiserver.listen, apiserver.listen_fds) == (("0.0.0.0:6443",), ())
-    cloud = ControlPlaneConfig.model_validate_json(containers.config_file(plan, "cloud").read_bytes())
+    cloud = read_document(ControlPlaneConfig, containers.config_file(plan, "cloud"))
     assert (cloud.parts, cloud.edge, cloud.host_sockets) == (("cloud",), True, None)
-    agent = AgentConfig.model_validate_json(containers.config_file(plan, "agent-my-lab-2").read_bytes())
+    agent = read_document(AgentConfig, containers.config_file(plan, "agent-my-lab-2"))
     assert (agent.node_ips, agent.runtime, agent.host_sockets) == (("192.168.99.12",), "docker", None)
     assert agent.serving.key.exists()
     kubeconfig = yaml.safe_load(plan.paths.kubeconfig.read_text())

@@ -62,10 +62,10 @@ def test_parts_are_told_where_the_api_server_is() -> None:
     ("settings", "message"),
     [
         ({"name": "Not_A_Label"}, "DNS label"),
-        ({"nodes": 0}, "greater than or equal to 1"),
+        ({"nodes": 0}, "must be 1 to 200"),
         ({"node_network": "10.244.0.0/24"}, "overlap"),
         ({"node_network": "192.168.1.5/24"}, "host bits"),
-        ({"nodse": 3}, "nodse: there is no such setting"),
+        ({"api_port": -1}, "0 to 65535"),
     ],
 )
 def test_impossible_clusters_are_refused(settings: dict[str, object], message: str) -> None:
