@@ -6,10 +6,10 @@ its length-delimited frames, each a ``meta.k8s.io`` WatchEvent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from apiserver.routes.forms import PartialForm, PlainForm
+from apiserver.routes.forms import PartialForm, PlainForm, stored_view
 from apiserver.routes.negotiation import PROTOBUF
 from apiserver.schema.messages import Messages
 from apiserver.schema.protobuf import MAGIC, Envelope, seal_envelope
@@ -18,6 +18,9 @@ from apiserver.store.objects import EventType, StoredObject
 
 PROTOBUF_TYPE = PROTOBUF.encode()
 
+#: Where encodings of stored objects are kept: ``Collection.encoded``.
+Encoded = Callable[[StoredObject, Callable[[StoredObject], bytes]], bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class ProtobufForm:
@@ -25,6 +28,7 @@ class ProtobufForm:
 
     inner: PlainForm | PartialForm
     messages: Messages = field(compare=False, repr=False)
+    encoded: Encoded = field(compare=False, repr=False)
 
     @property
     def stream_type(self) -> bytes:
@@ -42,7 +46,12 @@ class ProtobufForm:
         return self.messages.message(self.messages.of_resource(inner.resource), inner.view(stored))
 
     def item(self, stored: StoredObject) -> bytes:
-        """An object within a list: one of the list's ``items``."""
+        """An object within a list: one of the list's ``items``. Those of stored objects are kept beside them."""
+        if isinstance(self.inner, PlainForm) and self.inner.view is stored_view:
+            return self.encoded(stored, self._item)
+        return self._item(stored)
+
+    def _item(self, stored: StoredObject) -> bytes:
         return bytes_field(2, self._message(stored))
 
     def list_pieces(self, metadata: bytes, items: Iterable[bytes], size: int) -> Iterable[bytes]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,11 +14,13 @@ from apiserver.routes.continuation import decode_continue, encode_continue
 from apiserver.routes.forms import JSONForm, PartialForm, PlainForm, TableForm, WireForm
 from apiserver.routes.negotiation import Wanted, negotiate
 from apiserver.routes.options import ListOptions, parse_revision
+from apiserver.routes.pacing import SLICE, Pace, write_paced
 from apiserver.routes.protobufform import PROTOBUF_TYPE, ProtobufForm
 from apiserver.routes.request import RequestInfo
 from apiserver.routes.responses import JSON, Answer, ChunkedStream, Header, send
 from apiserver.routes.served import Served
 from apiserver.store.collection import Page
+from apiserver.store.objects import StoredObject
 from apiserver.store.selection import Selection
 from apiserver.store.store import Store
 from minikube_py.api.errors import BadRequest, Gone
@@ -28,10 +29,9 @@ from minikube_py.api.types import Object
 
 #: Lists above this many bytes are streamed, and compressed for clients that accept it (upstream's own threshold).
 LARGE = 128 * 1024
-#: What is written before other requests get their turn: about 2 ms of work.
-SLICE = 256 * 1024
-#: How many objects are turned into messages in one go: some milliseconds of work.
-MESSAGES_AT_ONCE = 50
+#: How many objects are brought into their form before a look at the clock.
+BATCH = 16
+YAML = b"application/yaml"
 
 EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
@@ -64,12 +64,14 @@ def render(body: bytes, wanted: Wanted, status: int = 200) -> Answer:
     """A complete body in the encoding asked for."""
     if not wanted.yaml:
         return Answer(status, body)
-    text = yaml.dump(orjson.loads(body), Dumper=_dumper(), sort_keys=True, default_flow_style=False)
-    return Answer(status, text.encode(), b"application/yaml")
+    return Answer(status, yaml_text(orjson.loads(body)).encode(), YAML)
 
 
-def _dumper() -> Any:
-    return getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+def yaml_text(value: Any) -> str:
+    """A value in YAML, in block style with sorted keys."""
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(value, Dumper=dumper, sort_keys=True, default_flow_style=False)
+    return text
 
 
 class Query(NamedTuple):
@@ -140,12 +142,19 @@ async def send_list(
         return await _send_messages(request, form, page, headers)
     assert isinstance(form, PlainForm | PartialForm | TableForm)
     head = form.list_head(list_metadata(page))
-    if wanted.yaml or sum(len(stored.data) for stored in page.items) <= LARGE:
+    if is_small(page.items):
         body = head + b",".join([form.item(stored) for stored in page.items]) + b"]}"
         answer = render(body, wanted)
         answer.headers = headers
         return await send(request, answer)
+    if wanted.yaml:
+        return await _stream(request, yaml_pieces(head + b"]}", form, page), YAML, headers)
     return await _stream(request, _spliced(form, page, head), JSON, headers)
+
+
+def is_small(items: Sequence[StoredObject]) -> bool:
+    """Whether a list of these is written at once: no object is as short as a hundred bytes."""
+    return len(items) <= LARGE // 100 and sum(len(stored.data) for stored in items) <= LARGE
 
 
 async def _send_messages(
@@ -153,49 +162,57 @@ async def _send_messages(
 ) -> web.StreamResponse:
     """The same in protobuf, where the whole has to be known before its first byte: others get their turn meanwhile."""
     items: list[bytes] = []
-    for position, stored in enumerate(page.items):
-        items.append(form.item(stored))
-        if position % MESSAGES_AT_ONCE == MESSAGES_AT_ONCE - 1:
-            await asyncio.sleep(0)
+    pace = Pace()
+    for batch in _batches(page.items):
+        items += [form.item(stored) for stored in batch]
+        if pace.is_due():
+            await pace.turn()
     size = sum(map(len, items))
     pieces = form.list_pieces(list_metadata(page), items, size)
     if size <= LARGE:
         return await send(request, Answer(200, b"".join(pieces), PROTOBUF_TYPE, headers))
-    return await _stream(request, pieces, PROTOBUF_TYPE, headers)
+    return await _stream(request, ([piece] for piece in pieces), PROTOBUF_TYPE, headers)
 
 
 async def _stream(
-    request: web.BaseRequest, pieces: Iterable[bytes], content_type: bytes, headers: tuple[Header, ...]
+    request: web.BaseRequest, pieces: Iterable[list[bytes]], content_type: bytes, headers: tuple[Header, ...]
 ) -> web.StreamResponse:
     compress = "gzip" in request.headers.get("Accept-Encoding", "")
     stream = ChunkedStream(request, compress=compress)
     stream.start(content_type, headers=headers)
-    for parts, size in _gathered(pieces):
-        stream.write_joined(parts, size)
-        await stream.drained()
-        await asyncio.sleep(0)
+    await write_paced(pieces, stream, stream.write_joined)
     return await stream.finish()
 
 
-def _gathered(pieces: Iterable[bytes]) -> Iterator[tuple[list[bytes], int]]:
-    """Slices of what is to be written, each with its size."""
-    parts: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        parts.append(piece)
-        size += len(piece)
-        if size >= SLICE:
-            yield parts, size
-            parts, size = [], 0
-    yield parts, size
+def _batches(items: Sequence[StoredObject]) -> Iterator[Sequence[StoredObject]]:
+    """A few objects at a time; large ones one by one."""
+    for start in range(0, len(items), BATCH):
+        batch = items[start : start + BATCH]
+        if sum([len(stored.data) for stored in batch]) <= SLICE:
+            yield batch
+        else:
+            yield from ([stored] for stored in batch)
 
 
-def _spliced(form: JSONForm, page: Page, head: bytes) -> Iterator[bytes]:
-    """A list in JSON, piece by piece."""
-    yield head
+def _spliced(form: JSONForm, page: Page, head: bytes) -> Iterator[list[bytes]]:
+    """A list in JSON, a batch of items at a time."""
+    yield [head]
     separator = b""
+    for batch in _batches(page.items):
+        parts = [b","] * (2 * len(batch))
+        parts[0], separator = separator, b","
+        parts[1::2] = [form.item(stored) for stored in batch]
+        yield parts
+    yield [b"]}"]
+
+
+def yaml_pieces(empty: bytes, form: JSONForm, page: Page) -> Iterator[list[bytes]]:
+    """A list in YAML, an item at a time. ``empty`` is the list in JSON without its items, which come in block style."""
+    frame: Object = orjson.loads(empty)
+    holder = "rows" if "rows" in frame else "items"
+    before, found, after = yaml_text(frame).partition(f"\n{holder}: []\n")
+    assert found
+    yield [f"{before}\n{holder}:\n".encode()]
     for stored in page.items:
-        yield separator
-        yield form.item(stored)
-        separator = b","
-    yield b"]}"
+        yield [yaml_text([orjson.loads(form.item(stored))]).encode()]
+    yield [after.encode()]

@@ -46,7 +46,9 @@ class Served:
     def streamed_form(self, wanted: Wanted, include: str = "Metadata") -> WireForm:
         """The form of lists and watches that a client asked for."""
         form = self.form(wanted, include)
-        return form if not wanted.protobuf or isinstance(form, TableForm) else ProtobufForm(form, self.messages)
+        if not wanted.protobuf or isinstance(form, TableForm):
+            return form
+        return ProtobufForm(form, self.messages, self.collection.encoded)
 
     def form(self, wanted: Wanted, include: str = "Metadata") -> PartialForm | TableForm | PlainForm:
         """The form a client asked for, in JSON."""

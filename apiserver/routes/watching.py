@@ -18,9 +18,10 @@ from aiohttp import web
 from apiserver.refusals import too_new
 from apiserver.routes.forms import WireForm
 from apiserver.routes.options import ListOptions, parse_revision
+from apiserver.routes.pacing import write_paced
 from apiserver.routes.responses import ChunkedStream
 from apiserver.store.collection import Collection
-from apiserver.store.objects import StoredObject
+from apiserver.store.objects import Change, StoredObject
 from apiserver.store.selection import Selection
 from apiserver.store.store import Store
 from minikube_py.aio.clock import Clock
@@ -32,7 +33,8 @@ _log = logging.getLogger(__name__)
 LAG_LIMIT = 16 * 1024 * 1024
 #: Without timeoutSeconds a watch lasts between half and the whole of this (upstream's min-request-timeout).
 LONGEST_SECONDS = 3600.0
-SLICE_EVENTS = 100
+#: How many changes are replayed before a look at the clock.
+AT_ONCE = 16
 
 
 class WatchStream:
@@ -79,6 +81,11 @@ class WatchStream:
             chunk, self._form = self._form.opening(chunk), None
         self._stream.write(chunk)
 
+    def emit_joined(self, parts: list[bytes], size: int) -> None:
+        """Write events that are ``size`` bytes together, if there are any. Raises ConnectionResetError."""
+        if size:
+            self.emit(b"".join(parts))
+
     def _fail(self, error: ConnectionResetError) -> None:
         if not self.ended.done():
             self.ended.set_exception(error)
@@ -88,25 +95,22 @@ class Beginning(NamedTuple):
     """What a watch starts with: objects shown as ADDED, changes replayed, and whether a bookmark ends the list."""
 
     objects: Sequence[StoredObject]
-    replayed: bytes
+    changes: Sequence[Change]
     bookmark: bool
     revision: int
 
 
-def plan_watch(
-    collection: Collection, selection: Selection, form: WireForm, options: ListOptions, current: int
-) -> Beginning:
+def plan_watch(collection: Collection, selection: Selection, options: ListOptions, current: int) -> Beginning:
     """The beginning of a watch. Raises Gone (compacted) or Timeout (a streaming list not yet possible)."""
     asked = parse_revision(options.resource_version)
     if options.send_initial_events:
         if asked > current:
             raise too_new(asked, current)
-        return Beginning(collection.select(selection).items, b"", options.allow_bookmarks, current)
+        return Beginning(collection.select(selection).items, (), options.allow_bookmarks, current)
     if asked == 0:
         wants_objects = options.send_initial_events is None
-        return Beginning(collection.select(selection).items if wants_objects else (), b"", False, current)
-    replayed = collection.feeds.replay(selection, form, collection.changes_since(asked))
-    return Beginning((), replayed, False, current)
+        return Beginning(collection.select(selection).items if wants_objects else (), (), False, current)
+    return Beginning((), collection.changes_since(asked), False, current)
 
 
 class WatchRoute:
@@ -127,14 +131,15 @@ class WatchRoute:
         """Write the stream until the client leaves, its time is up or the server stops."""
         stream = ChunkedStream(request)
         try:
-            begin = plan_watch(collection, selection, form, options, self._store.revision)
+            begin = plan_watch(collection, selection, options, self._store.revision)
         except Gone as error:
             return await _refuse(stream, form, error)
         watcher = WatchStream(stream, form, wants_bookmarks=options.allow_bookmarks)
         collection.feeds.join(selection, form, watcher)
         timer = self._clock.call_later(_seconds(options), watcher.end)
         try:
-            await _write_beginning(stream, watcher, form, begin)
+            stream.start(form.stream_type)
+            await write_paced(_first_events(collection, selection, form, begin), stream, watcher.emit_joined)
             watcher.go_live()
             await watcher.ended
         except ConnectionResetError as error:
@@ -161,19 +166,13 @@ async def _refuse(stream: ChunkedStream, form: WireForm, error: Gone) -> web.Str
     return await stream.finish()
 
 
-async def _write_beginning(stream: ChunkedStream, watcher: WatchStream, form: WireForm, begin: Beginning) -> None:
-    stream.start(form.stream_type)
-    for events in _slices(form, begin.objects):
-        watcher.emit(events)
-        await stream.drained()
-        await asyncio.sleep(0)
-    if begin.replayed:
-        watcher.emit(begin.replayed)
-        await stream.drained()
+def _first_events(
+    collection: Collection, selection: Selection, form: WireForm, begin: Beginning
+) -> Iterator[list[bytes]]:
+    """What the watch begins with, in small pieces."""
+    for stored in begin.objects:
+        yield [form.event("ADDED", stored)]
+    for start in range(0, len(begin.changes), AT_ONCE):
+        yield [collection.feeds.replay(selection, form, begin.changes[start : start + AT_ONCE])]
     if begin.bookmark:
-        watcher.emit(form.bookmark(begin.revision, initial_end=True))
-
-
-def _slices(form: WireForm, objects: Sequence[StoredObject]) -> Iterator[bytes]:
-    for start in range(0, len(objects), SLICE_EVENTS):
-        yield b"".join([form.event("ADDED", stored) for stored in objects[start : start + SLICE_EVENTS]])
+        yield [form.bookmark(begin.revision, initial_end=True)]

@@ -1,12 +1,10 @@
 """Answers in protobuf: what clients written in Go ask for first.
 
-Stored objects and everything computed from them are JSON; a message is made when a client wants one. Those of stored
-objects are remembered for a while, because lists and watches show the same bytes again and again.
+Stored objects and everything computed from them are JSON; a message is made when a client wants one.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -20,8 +18,6 @@ from minikube_py.api.resources import Resource, split_api_version
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 _PARTIAL = f"{_META}.PartialObjectMetadata"
 _LIST_META = f"{_META}.ListMeta"
-#: Messages that are remembered, with the JSON they were made of: some kilobytes each.
-_MOST = 2_048
 
 
 class Messages:
@@ -30,7 +26,6 @@ class Messages:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._writer = ProtobufWriter(model)
-        self.message = lru_cache(maxsize=_MOST)(self._message)
 
     def seal(self, body: bytes) -> bytes | None:
         """A whole answer from its JSON; None for what has no protobuf form. Raises WireProblem."""
@@ -58,7 +53,7 @@ class Messages:
         """The type that ``message`` takes for a PartialObjectMetadata."""
         return _PARTIAL
 
-    def _message(self, name: str, data: bytes) -> bytes:
+    def message(self, name: str, data: bytes) -> bytes:
         """The message of a type from an object's JSON. Raises WireProblem."""
         return self._writer.encode(name, orjson.loads(data))
 
