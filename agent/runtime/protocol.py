@@ -172,7 +172,8 @@ class ContainerEvent:
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """An image that is on this node."""
+    """An image that is on this node. ``pullable``: a registry may have another one of its name by now; what was loaded
+    or built by hand is what its name means."""
 
     id: str
     names: tuple[str, ...]
@@ -184,6 +185,7 @@ class ImageInfo:
     user: str = ""
     stop_signal: str = ""
     volumes: tuple[str, ...] = ()
+    pullable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

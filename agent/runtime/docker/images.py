@@ -12,6 +12,7 @@ from typing import Any
 from agent.images.builtin import ECHO, HOST
 from agent.images.credentials import Credentials, credentials_for
 from agent.images.model import canonical_name
+from agent.images.store import LocalImages
 from agent.runtime.docker import hosttools, pause
 from agent.runtime.docker.collector import PulledImages
 from agent.runtime.docker.engine import Engine, EngineFault
@@ -32,10 +33,15 @@ class DockerImages:
         engine: Engine,
         pulled: PulledImages | None = None,
         make_builtin: Callable[[], Awaitable[None]] | None = None,
+        files: LocalImages | None = None,
     ) -> None:
+        """``files`` is where images are unpacked whose files are wanted: an engine keeps its own to itself."""
         self._engine = engine
         self._pulled = pulled
         self._make_builtin = make_builtin
+        self._files = files
+        self._unpacking = asyncio.Lock()
+        self._unpacked: dict[str, str] = {}
 
     async def ensure(
         self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = (), on_progress: Progress = unwatched
@@ -50,7 +56,7 @@ class DockerImages:
             return found  # no registry has them
         if pull_policy == "Never" and found is None:
             raise ImageFault("ErrImageNeverPull", f'Container image "{image}" is not present with pull policy of Never')
-        if found is None or pull_policy == "Always":
+        if found is None or (pull_policy == "Always" and found.pullable):
             await self._pull(name, pull_secrets, on_progress, have=found is not None)
             before, found = found, await self._find(image)
             if before is None and found is not None and self._pulled is not None:
@@ -60,9 +66,24 @@ class DockerImages:
         return found
 
     async def directory(self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = ()) -> Path:
-        """An engine keeps the files of its images to itself. Raises ImageFault."""
-        await self.ensure(image, pull_policy=pull_policy, pull_secrets=pull_secrets)
-        raise ImageFault("ErrImagePull", "image volumes cannot be had with this container engine")
+        """The image's files, unpacked once more. Raises ImageFault, also for a built-in image, which has none."""
+        found = await self.ensure(image, pull_policy=pull_policy, pull_secrets=pull_secrets)
+        if self._files is None or {HOST, ECHO} & set(found.names):
+            raise ImageFault("ErrImagePull", f"image {image!r} has no files that could be a volume")
+        async with self._unpacking:
+            unpacked = self._unpacked.get(found.id, found.id)
+            if await asyncio.to_thread(self._files.find, unpacked) is None:
+                self._unpacked[found.id] = unpacked = await self._unpack(found.id, self._files)
+        return await self._files.directory(unpacked, pull_policy="Never")
+
+    async def _unpack(self, image_id: str, files: LocalImages) -> str:
+        """Its id there: not the same where the engine's ids are those of manifests (containerd's image store)."""
+        try:
+            async with self._engine.stream("GET", f"/images/{image_id}/get") as archive:
+                loaded = await files.load(archive.iter_any())
+        except OSError as error:
+            raise ImageFault("ErrImagePull", f"cannot unpack {image_id}: {error.strerror or error}") from error
+        return loaded[0].id
 
     async def list_images(self) -> list[ImageInfo]:
         """Ids, names and sizes."""
@@ -71,6 +92,8 @@ class DockerImages:
 
     async def remove(self, image_id: str) -> None:
         """Harmless where it is gone; an image in use stays."""
+        if self._files is not None:
+            await self._files.remove(self._unpacked.pop(image_id, image_id))
         try:
             await self._engine.delete(f"/images/{image_id}", force=True)
         except EngineFault as fault:
@@ -195,6 +218,7 @@ def _info(data: Mapping[str, Any]) -> ImageInfo:
         env=dict(str(entry).partition("=")[::2] for entry in config.get("Env") or ()),
         working_dir=str(config.get("WorkingDir") or ""),
         user=str(config.get("User") or ""),
+        pullable=bool(data.get("RepoDigests")),
         stop_signal=str(config.get("StopSignal") or ""),
         volumes=tuple(config.get("Volumes") or ()),
     )

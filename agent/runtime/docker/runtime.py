@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.images.builtin import ECHO, HOST
+from agent.images.store import LocalImages
 from agent.runtime import portforward
 from agent.runtime.docker import anchor, hosttools, labels, translate
 from agent.runtime.docker.anchor import NodeAnchor
@@ -70,9 +71,11 @@ class DockerRuntime:
     ) -> None:
         self._engine = Engine(engine_socket)
         pulled = PulledImages(state_dir / "pulled-images")
-        self.images = DockerImages(self._engine, pulled, self._ensure_builtin)
-        self._own = translate.owner(cluster, node_name)
         self._state_dir = state_dir / "docker"
+        self.images = DockerImages(
+            self._engine, pulled, self._ensure_builtin, files=LocalImages(self._state_dir / "image-files")
+        )
+        self._own = translate.owner(cluster, node_name)
         self._clock = clock or SystemClock()
         self._home = Home()
         self._anchor = NodeAnchor(self._engine, self._own, clock=self._clock)
@@ -237,7 +240,7 @@ class DockerRuntime:
 
     async def update_resources(self, container_id: str, resources: Resources) -> None:
         try:
-            await self._engine.post(f"/containers/{container_id}/update", translate.limits_body(resources))
+            await self._engine.post(f"/containers/{container_id}/update", translate.changed_limits_body(resources))
         except EngineFault as fault:
             raise RuntimeFault("ResizeError", fault.message) from fault
 

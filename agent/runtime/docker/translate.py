@@ -18,8 +18,15 @@ from agent.runtime.protocol import (
     Resources,
     SandboxSpec,
     SandboxStatus,
+    SecurityContext,
 )
 
+#: The kubelet's period, and the kernel's smallest quota, in microseconds (``pkg/kubelet/cm/helpers_linux.go``).
+_PERIOD: Final = 100_000
+_LEAST_QUOTA: Final = 1000
+_LEAST_MEMORY: Final = 6 << 20
+#: What the kernel itself shows where there is no limit.
+_ALL_MEMORY: Final = (1 << 63) - 4096
 _NO_LOG_LIMIT: Final = {"Type": "json-file", "Config": {}}
 _SIGKILL_CODE: Final = 137
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
@@ -63,13 +70,30 @@ def sandbox_body(
 
 
 def limits_body(resources: Resources) -> dict[str, int]:
-    """The limits in a container's HostConfig, and in POST /containers/ID/update; 0 is unlimited."""
+    """The limits in a container's HostConfig; 0 is unlimited.
+
+    A quota rather than NanoCpus: an engine refuses NanoCpus beyond the machine's processors, and makes quotas below the
+    kernel's minimum of them. It takes no limit of memory below 6 MB: what asks for less gets that.
+    """
+    cpu = resources.cpu_limit_millis
+    memory = max(_LEAST_MEMORY, resources.memory_limit_bytes) if resources.memory_limit_bytes else 0
     return {
-        "Memory": resources.memory_limit_bytes or 0,
-        "MemorySwap": resources.memory_limit_bytes or 0,
-        "NanoCpus": (resources.cpu_limit_millis or 0) * 1_000_000,
+        "Memory": memory,
+        "MemorySwap": memory,
+        "CpuPeriod": _PERIOD if cpu else 0,
+        "CpuQuota": max(_LEAST_QUOTA, cpu * _PERIOD // 1000) if cpu else 0,
         "CpuShares": max(2, (resources.cpu_request_millis or 2) * 1024 // 1000),
     }
+
+
+def changed_limits_body(resources: Resources) -> dict[str, int]:
+    """The same in POST /containers/ID/update, where 0 changes nothing and -1 lifts a quota only."""
+    body = limits_body(resources)
+    if not resources.cpu_limit_millis:
+        body |= {"CpuPeriod": _PERIOD, "CpuQuota": -1}
+    if not resources.memory_limit_bytes:
+        body |= {"Memory": _ALL_MEMORY, "MemorySwap": _ALL_MEMORY}
+    return body
 
 
 def container_body(
@@ -119,7 +143,7 @@ def container_body(
             "Privileged": security.privileged,
             "CapAdd": list(security.add_capabilities),
             "CapDrop": list(security.drop_capabilities),
-            "SecurityOpt": [] if security.allow_privilege_escalation or security.privileged else ["no-new-privileges"],
+            "SecurityOpt": _security_options(security),
             "GroupAdd": [str(group) for group in security.supplemental_groups],
             **limits_body(spec.resources),
             "LogConfig": _NO_LOG_LIMIT,
@@ -192,6 +216,14 @@ def _reason(state: Mapping[str, Any], code: int | None, *, failed_start: bool, a
     if state.get("OOMKilled"):
         return "OOMKilled"
     return "Error" if code or abandoned else "Completed"
+
+
+def _security_options(security: SecurityContext) -> list[str]:
+    """An engine has its own default for seccomp; Kubernetes' is none at all."""
+    if security.privileged:
+        return []
+    found = [] if security.seccomp == "RuntimeDefault" else ["seccomp=unconfined"]
+    return found if security.allow_privilege_escalation else [*found, "no-new-privileges"]
 
 
 def _user(spec: ContainerSpec) -> str:

@@ -325,3 +325,34 @@ async def test_no_engine_is_said_at_the_start(tmp_path: Path) -> None:
     runtime = DockerRuntime(engine_socket=tmp_path / "none.sock", state_dir=tmp_path, node_name="n")
     with pytest.raises(RuntimeFault, match="Docker engine does not answer"):
         await runtime.start()
+
+
+async def test_the_files_of_an_image(harness: Harness, engine: Any) -> None:
+    """For image volumes; what was loaded by hand is not asked for again, and the files go with the image."""
+    images = harness.runtime.images
+    for _ in range(2):
+        root = await images.directory(NAME, pull_policy="Always")
+        assert (root / "bin").is_dir()
+    found = await images.ensure(NAME, pull_policy="Never")
+    await images.remove(found.id)
+    assert not root.exists()
+    with pytest.raises(ImageFault, match="no files"):
+        await images.directory("minik.local/host", pull_policy="Never")
+
+
+async def test_seccomp_as_the_pod_asks(harness: Harness) -> None:
+    """An engine filters by default, Kubernetes does not."""
+    for profile, mode in (("Unconfined", "0"), ("RuntimeDefault", "2")):
+        container = await harness.run(FOREVER, security=SecurityContext(seccomp=profile))
+        _, out, _ = await harness.output(container, "cat", "/proc/self/status")
+        assert f"Seccomp:\t{mode}\n" in out
+
+
+async def test_limits_that_come_and_go(harness: Harness, api: Engine) -> None:
+    """Fewer thousandths than the kernel takes, more processors than the machine has, none at all."""
+    container = await harness.run(FOREVER, resources=Resources(cpu_limit_millis=5, memory_limit_bytes=64 << 20))
+    for resources in (Resources(cpu_limit_millis=500_000), Resources(memory_limit_bytes=32 << 20), Resources()):
+        await harness.runtime.update_resources(container, resources)
+        told = (await api.get(f"/containers/{container}/json"))["HostConfig"]
+        assert told["CpuQuota"] == ((resources.cpu_limit_millis or 0) * 100 or -1)
+        assert told["Memory"] == (resources.memory_limit_bytes or (1 << 63) - 4096)

@@ -43,14 +43,16 @@ def test_a_sandbox_carries_the_pods_resolver_and_labels() -> None:
 def test_a_container_joins_its_sandbox() -> None:
     sandbox = {"Id": "s", "Config": {"Labels": {labels.POD: "web"}}, "HostConfig": {}}
     spec = ContainerSpec(
-        "app", "i", 3, command=("c",), args=("a",), resources=Resources(memory_limit_bytes=7, cpu_limit_millis=250),
+        "app", "i", 3, command=("c",), args=("a",),
+        resources=Resources(memory_limit_bytes=7 << 20, cpu_limit_millis=250),
         security=SecurityContext(run_as_group=5, allow_privilege_escalation=False),
     )  # fmt: skip
     body = translate.container_body(spec, sandbox, ImageInfo("sha256:1", (), 0), {}, termination="/t", pid_mode="")
     host = body["HostConfig"]
     assert (host["NetworkMode"], host["IpcMode"]) == ("container:s", "container:s")
     assert (body["Entrypoint"], body["Cmd"], body["User"]) == (["c"], ["a"], "0:5")
-    assert (host["Memory"], host["NanoCpus"], host["SecurityOpt"]) == (7, 250_000_000, ["no-new-privileges"])
+    assert (host["Memory"], host["CpuQuota"], host["CpuPeriod"]) == (7 << 20, 25_000, 100_000)
+    assert host["SecurityOpt"] == ["seccomp=unconfined", "no-new-privileges"]
     assert host["Mounts"][-1] == {"Type": "bind", "Source": "/t", "Target": "/dev/termination-log"}
 
 
@@ -77,3 +79,28 @@ def _told(status: str, **state: Any) -> dict[str, Any]:
 def test_container_states(told: dict[str, Any], abandoned: bool, expected: tuple[Any, ...]) -> None:
     status = translate.container_status(told, abandoned=abandoned, last_words="")
     assert (status.state, status.exit_code, status.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("security", "options"),
+    [
+        (SecurityContext(), ["seccomp=unconfined"]),
+        (SecurityContext(seccomp="RuntimeDefault"), []),
+        (SecurityContext(seccomp="RuntimeDefault", allow_privilege_escalation=False), ["no-new-privileges"]),
+        (SecurityContext(privileged=True, allow_privilege_escalation=False), []),
+    ],
+)
+def test_the_engines_own_seccomp_profile_is_asked_for(security: SecurityContext, options: list[str]) -> None:
+    assert translate._security_options(security) == options
+
+
+def test_limits_at_their_edges() -> None:
+    """Less than the kernel takes, more than the machine has; lifted again."""
+    assert translate.limits_body(Resources(cpu_limit_millis=5))["CpuQuota"] == 1000
+    assert translate.limits_body(Resources(cpu_limit_millis=64_000))["CpuQuota"] == 6_400_000
+    assert translate.limits_body(Resources()).items() >= {"Memory": 0, "CpuQuota": 0}.items()
+    lifted = translate.changed_limits_body(Resources())
+    assert (lifted["Memory"] >> 62, lifted["MemorySwap"] >> 62, lifted["CpuQuota"]) == (1, 1, -1)
+    small = translate.changed_limits_body(Resources(1, 2, 3))
+    assert small == translate.limits_body(Resources(1, 2, 3))
+    assert (small["Memory"], small["CpuShares"]) == (6 << 20, 2)
