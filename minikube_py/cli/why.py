@@ -25,6 +25,7 @@ from minikube_py.insight.why.nodes import why_node
 from minikube_py.insight.why.picture import Picture
 from minikube_py.insight.why.pods import why_pod
 from minikube_py.insight.why.services import why_service
+from minikube_py.insight.why.workloads import why_workload
 
 _WORKLOADS = (
     resources.DEPLOYMENTS,
@@ -83,6 +84,22 @@ def pvc(name: str, namespace: str, output: str, claim_name: str) -> None:
     _tell(name, output, lambda picture: why_claim(picture, namespace, claim_name))
 
 
+def _workload_command(kind: str) -> None:
+    """One command per kind of workload: they differ in nothing else."""
+
+    @why.command(kind.lower(), help=f"Why {kind} NAME has not the pods it should have, or they do not run.")
+    @cluster_name
+    @namespace_option
+    @output_option
+    @click.argument("workload_name", metavar="NAME")
+    def workload(name: str, namespace: str, output: str, workload_name: str) -> None:
+        _tell(name, output, lambda picture: why_workload(picture, kind, namespace, workload_name))
+
+
+for _kind in ("Deployment", "StatefulSet", "DaemonSet", "Job"):
+    _workload_command(_kind)
+
+
 def _tell(cluster: str, output: str, judge: Callable[[Picture], Diagnosis]) -> None:
     with told_plainly(cluster):
         diagnosis = judge(asyncio.run(_look(cluster)))
@@ -117,6 +134,7 @@ async def _look(cluster: str) -> Picture:
             pods=(await client.list(resources.PODS)).items,
             nodes=nodes,
             workloads=[each for kind in _WORKLOADS for each in (await client.list(kind)).items],
+            policies=(await client.list(resources.NETWORKPOLICIES)).items,
             claims=(await client.list(resources.PERSISTENTVOLUMECLAIMS)).items,
             volumes=(await client.list(resources.PERSISTENTVOLUMES)).items,
             classes=(await client.list(resources.STORAGECLASSES)).items,

@@ -58,6 +58,7 @@ class Planted:
         self.claims = [self._claim()]
         self.volumes = [self._volume()]
         self.classes: list[Object] = []
+        self.policies: list[Object] = []
         self.events: list[Object] = []
         self.tables: dict[str, dict[str, Any]] = {name: {"synced": True, "routes": [self._route()]} for name in NODES}
         self.silent: dict[str, str] = {}
@@ -77,6 +78,7 @@ class Planted:
             claims=self.claims,
             volumes=self.volumes,
             classes=self.classes,
+            policies=self.policies,
             events=self.events,
             tables=self.tables,
             silent=self.silent,

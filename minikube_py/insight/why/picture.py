@@ -30,14 +30,19 @@ class Picture:
     claims: Sequence[Object] = ()
     volumes: Sequence[Object] = ()
     classes: Sequence[Object] = ()
+    policies: Sequence[Object] = ()
     events: Sequence[Object] = ()
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     silent: Mapping[str, str] = field(default_factory=dict)
 
     def last_event(self, obj: Object, *reasons: str, kind: str) -> str:
         """The message of the newest event about ``obj`` with one of the reasons, or ""."""
-        about = [event for event in self.events if _is_about(event, obj, kind) and event.get("reason") in reasons]
-        return str(max(about, key=_moment).get("message") or "") if about else ""
+        return next(iter(self.messages(obj, *reasons, kind=kind)), "")
+
+    def messages(self, obj: Object, *reasons: str, kind: str) -> list[str]:
+        """What events about ``obj`` with one of the reasons say, the newest first."""
+        about = [event for event in self.events if event.get("reason") in reasons and _is_about(event, obj, kind)]
+        return [str(event.get("message") or "") for event in sorted(about, key=_moment, reverse=True)]
 
 
 def _is_about(event: Object, obj: Object, kind: str) -> bool:

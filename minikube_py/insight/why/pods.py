@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from minikube_py.api.meta import condition_is_true, find_condition, is_deleting, name_of, namespace_of
+from minikube_py.api.meta import condition_is_true, find_condition, is_deleting, labels_of, name_of, namespace_of
+from minikube_py.api.selectors import label_selector_of
 from minikube_py.api.types import Object
 from minikube_py.api.volumeclaims import claims_of
 from minikube_py.insight.why.claims import why_claim
+from minikube_py.insight.why.containers import container_findings, failing_probe, logs_of, statuses_of, waiting_init
 from minikube_py.insight.why.finding import Diagnosis, Finding, first_causes
 from minikube_py.insight.why.nodes import not_ready
 from minikube_py.insight.why.picture import Picture, find, is_finished, nearest_name
 
-_NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable")
-_NO_START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PostStartHookError")
 _SET_UP_EVENTS = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedToRetrieveImagePullSecret")
 
 
@@ -35,10 +34,12 @@ def pod_findings(picture: Picture, pod: Object) -> Iterator[Finding]:
         lambda: _claims(picture, pod),
         lambda: _unscheduled(picture, pod),
         lambda: _node(picture, pod),
-        lambda: _containers(pod),
+        lambda: container_findings(picture, pod),
         lambda: _set_up(picture, pod),
+        lambda: waiting_init(pod) if not is_ready(pod) else (),
         lambda: _unready(picture, pod),
         lambda: _names(pod),
+        lambda: unenforced_policies(picture, pod),
     )
     return first_causes(steps)
 
@@ -86,8 +87,15 @@ def _deleting(pod: Object) -> Iterator[Finding]:
     if not is_deleting(pod):
         return
     holders = pod["metadata"].get("finalizers")
-    reason = f"; it waits for finalizers {', '.join(holders)}" if holders else ""
-    yield Finding("PodTerminating", f"pod {name_of(pod)} is being deleted{reason}", "wait, or let its owner replace it")
+    cause, fix = f"pod {name_of(pod)} is being deleted", "wait, or let its owner replace it"
+    if holders:
+        cause += f"; it waits for finalizers {', '.join(holders)}"
+        fix = (
+            "let the controller that set them take them away; where it is gone for good: "
+            f"kubectl patch pod -n {namespace_of(pod)} {name_of(pod)} --type=merge "
+            """-p '{"metadata":{"finalizers":null}}'"""
+        )
+    yield Finding("PodTerminating", cause, fix)
 
 
 def _ended(pod: Object) -> Iterator[Finding]:
@@ -95,11 +103,11 @@ def _ended(pod: Object) -> Iterator[Finding]:
     if status.get("phase") != "Failed":
         return
     said = f"{status.get('reason') or 'Failed'}: {status.get('message') or _exits(pod)}".rstrip(": ")
-    yield Finding("PodFailed", f"pod {name_of(pod)} has ended in failure: {said}", _logs(pod))
+    yield Finding("PodFailed", f"pod {name_of(pod)} has ended in failure: {said}", logs_of(pod))
 
 
 def _exits(pod: Object) -> str:
-    ends = [(each["name"], each.get("state", {}).get("terminated")) for each in _statuses(pod)]
+    ends = [(each["name"], each.get("state", {}).get("terminated")) for each in statuses_of(pod)]
     return ", ".join(f"container {name} exited with {end.get('exitCode')}" for name, end in ends if end)
 
 
@@ -142,57 +150,10 @@ def _node(picture: Picture, pod: Object) -> Iterator[Finding]:
         yield from not_ready(node)
 
 
-def _statuses(pod: Object) -> list[dict[str, Any]]:
-    status = pod.get("status") or {}
-    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-
-
-def _containers(pod: Object) -> Iterator[Finding]:
-    images = {each["name"]: each.get("image", "") for each in _all_containers(pod)}
-    for status in _statuses(pod) if not is_finished(pod) else ():
-        waiting = (status.get("state") or {}).get("waiting") or {}
-        where = f"container {status['name']} of pod {name_of(pod)}"
-        said = waiting.get("message") or ""
-        if waiting.get("reason") in _NO_IMAGE:
-            image = images.get(status["name"], status.get("image", ""))
-            fix = f"correct the image's name, or load it: docker save {image} -o image.tar; minik image load image.tar"
-            yield Finding("ImageMissing", f'image "{image}" cannot be pulled for {where}: {_core(said)}', fix)
-        elif waiting.get("reason") in _NO_START:
-            yield Finding(waiting["reason"], f"{where} cannot be started: {said}", "create or correct what it names")
-        elif waiting.get("reason") == "CrashLoopBackOff" or _crashed(status):
-            yield _crash(pod, where, status)
-
-
-def _core(message: str) -> str:
-    """Without the kubelet's prefixes, which repeat what is said already."""
-    return message.partition(": ErrImagePull: ")[2] or message or "no reason given"
-
-
-def _crashed(status: dict[str, Any]) -> bool:
-    ended = (status.get("state") or {}).get("terminated")
-    return bool(ended and ended.get("exitCode"))
-
-
-def _crash(pod: Object, where: str, status: dict[str, Any]) -> Finding:
-    states = (status.get("state") or {}, status.get("lastState") or {})
-    ended: dict[str, Any] = next((state["terminated"] for state in states if state.get("terminated")), {})
-    times = f"; restarts: {status.get('restartCount', 0)}"
-    if ended.get("reason") == "OOMKilled":
-        return Finding("OutOfMemory", f"{where} was killed for want of memory{times}", "raise its memory limit")
-    told = f": {ended['message']}" if ended.get("message") else ""
-    cause = f"{where} keeps ending, last with exit code {ended.get('exitCode', 'unknown')}{told}{times}"
-    return Finding("CrashLooping", cause, _logs(pod, status["name"], previous=True))
-
-
-def _logs(pod: Object, container: str = "", *, previous: bool = False) -> str:
-    words = f"kubectl logs -n {namespace_of(pod)} {name_of(pod)}"
-    return words + (f" -c {container}" if container else "") + (" --previous" if previous else "")
-
-
 def _set_up(picture: Picture, pod: Object) -> Iterator[Finding]:
     if is_ready(pod) or is_finished(pod):
         return
-    started = any("running" in (each.get("state") or {}) for each in _statuses(pod))
+    started = any("running" in (each.get("state") or {}) for each in statuses_of(pod))
     words = "" if started else picture.last_event(pod, *_SET_UP_EVENTS, kind="Pod")
     if words:
         cause = f"pod {name_of(pod)} cannot be set up: {words}"
@@ -203,7 +164,7 @@ def _unready(picture: Picture, pod: Object) -> Iterator[Finding]:
     if is_ready(pod) or is_finished(pod) or not (pod.get("spec") or {}).get("nodeName"):
         return
     name = name_of(pod)
-    probe = _failing_probe(pod)
+    probe = failing_probe(pod)
     if probe:
         words = picture.last_event(pod, "Unhealthy", kind="Pod") or "it has not succeeded yet"
         fix = "make the probe ask where the program answers, or mend what it reports"
@@ -218,15 +179,6 @@ def _unready(picture: Picture, pod: Object) -> Iterator[Finding]:
         yield Finding("NotReady", f"pod {name} is not ready yet", f"kubectl describe pod -n {namespace_of(pod)} {name}")
 
 
-def _failing_probe(pod: Object) -> bool:
-    """Whether a container that runs has a probe between itself and readiness."""
-    probed = {each["name"] for each in _all_containers(pod) if each.get("readinessProbe") or each.get("startupProbe")}
-    return any(
-        each["name"] in probed and "running" in (each.get("state") or {}) and not each.get("ready")
-        for each in _statuses(pod)
-    )
-
-
 def _names(pod: Object) -> Iterator[Finding]:
     spec = pod.get("spec") or {}
     policy = spec.get("dnsPolicy")
@@ -236,6 +188,14 @@ def _names(pod: Object) -> Iterator[Finding]:
         yield Finding("NodeResolver", f"pod {name_of(pod)} cannot look up Services by name: {why}", fix, note=True)
 
 
-def _all_containers(pod: Object) -> list[dict[str, Any]]:
-    spec = pod.get("spec") or {}
-    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+def unenforced_policies(picture: Picture, pod: Object) -> Iterator[Finding]:
+    """Nobody here enforces them, and a policy that does nothing looks like one that is wrong."""
+    selecting = [
+        name_of(policy)
+        for policy in picture.policies
+        if namespace_of(policy) == namespace_of(pod)
+        and label_selector_of((policy.get("spec") or {}).get("podSelector")).matches(labels_of(pod))
+    ]
+    if selecting:
+        cause = f"NetworkPolicy {', '.join(selecting)} selects pod {name_of(pod)}, and nothing here enforces it"
+        yield Finding("PolicyNotEnforced", cause, "try policies on a cluster whose network plugin has them", note=True)

@@ -13,7 +13,7 @@ from minikube_py.api.meta import condition_is_true, labels_of, name_of, namespac
 from minikube_py.api.types import Object
 from minikube_py.insight.why.finding import Diagnosis, Finding, Step, first_causes
 from minikube_py.insight.why.picture import Picture, find, is_going, matches, nearest_name
-from minikube_py.insight.why.pods import is_ready, pod_findings
+from minikube_py.insight.why.pods import is_ready, pod_findings, unenforced_policies
 from minikube_py.insight.why.ports import port_findings
 from minikube_py.insight.why.selection import nothing_selected
 from minikube_py.insight.why.slices import disagreeing, hand_made, is_usable, slices_of, stale
@@ -56,7 +56,7 @@ def _steps(picture: Picture, service: Object) -> Iterator[Step]:
         yield lambda: stale(picture, service, [pod for pod in pods if is_ready(pod)])
     if spec.get("clusterIP") == "None":
         return
-    for step in (_policies, _balancer, disagreeing, _affinity):
+    for step in (_policies, _balancer, disagreeing, _affinity, _unenforced):
         yield _bound(step, picture, service)
 
 
@@ -155,3 +155,10 @@ def _affinity(picture: Picture, service: Object) -> Iterator[Finding]:
     seconds = ((spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}).get("timeoutSeconds", 10800)
     cause = f"sessionAffinity is ClientIP: a client stays with one of {len(endpoints)} pods for {seconds} s"
     yield Finding("AffinityPinned", cause, "set sessionAffinity: None to spread a client's connections", note=True)
+
+
+def _unenforced(picture: Picture, service: Object) -> Iterator[Finding]:
+    """Of the first pod alone: its siblings are selected by the same policies."""
+    pods = chosen_pods(picture, service) if service["spec"].get("selector") else []
+    for pod in pods[:1]:
+        yield from unenforced_policies(picture, pod)

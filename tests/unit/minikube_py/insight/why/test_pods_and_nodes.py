@@ -8,6 +8,7 @@ import pytest
 
 from minikube_py.insight.why.nodes import why_node
 from minikube_py.insight.why.pods import why_pod
+from minikube_py.insight.why.services import why_service
 from tests.support.planted import Planted, condition
 
 Plant = Callable[[Planted], object]
@@ -39,9 +40,31 @@ def _config(fault: Planted) -> None:
     fault.unready(state={WAITING: {"reason": "CreateContainerConfigError", "message": 'secret "key" not found'}})
 
 
+def _liveness(fault: Planted) -> None:
+    fault.unready(state={WAITING: {"reason": "CrashLoopBackOff"}}, lastState={"terminated": {"exitCode": 0}})
+    fault.event("Pod", "web-0", "Unhealthy", "Liveness probe failed: connection refused")
+    fault.event("Pod", "web-0", "Killing", "Container c failed liveness probe, will be restarted")
+    fault.event("Pod", "web-0", "Unhealthy", "Readiness probe failed: not yet")
+
+
+def _init(fault: Planted) -> None:
+    fault.unready(state={WAITING: {"reason": "PodInitializing"}})
+    fault.pods[0]["spec"]["initContainers"] = [{"name": "side", "restartPolicy": "Always"}, {"name": "wait"}]
+    running = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+    statuses = [{"name": name, "state": running} for name in ("side", "wait")]
+    fault.pods[0]["status"]["initContainerStatuses"] = statuses
+
+
+def _held_by_finalizer(fault: Planted) -> None:
+    fault.pods[0]["metadata"].update(deletionTimestamp="x", finalizers=["example.com/hold"])
+
+
 @pytest.mark.parametrize(
     ("code", "plant", "words"),
     [
+        ("ProbeRestarts", _liveness, "Liveness probe failed: connection refused"),
+        ("InitRunning", _init, "init container wait"),
+        ("PodTerminating", _held_by_finalizer, '"finalizers":null'),
         ("PodMissing", lambda fault: fault.pods[0]["metadata"].update(name="web-00"), "did you mean web-00"),
         ("OtherNamespace", lambda fault: fault.move_pods("shop"), "-n shop"),
         ("QuotaExceeded", _quota, "tight"),
@@ -77,6 +100,17 @@ def test_a_pod_with_the_nodes_resolver_is_warned() -> None:
     diagnosis = why_pod(fault.picture(), "default", "web-0")
     assert diagnosis.healthy
     assert diagnosis.as_json()["notes"][0]["code"] == "NodeResolver"
+
+
+def test_a_policy_that_nobody_enforces_is_noted() -> None:
+    fault = Planted()
+    for name, labels in (("all", {}), ("other", {"app": "db"})):
+        spec = {"podSelector": {"matchLabels": labels}}
+        fault.policies.append({"metadata": {"namespace": "default", "name": name}, "spec": spec})
+    for diagnosis in (why_pod(fault.picture(), "default", "web-0"), why_service(fault.picture(), "default", "web")):
+        assert diagnosis.healthy
+        assert [each.code for each in diagnosis.notes] == ["PolicyNotEnforced"]
+        assert "NetworkPolicy all selects" in diagnosis.notes[0].cause
 
 
 def _condition(kind: str, status: str) -> Plant:
