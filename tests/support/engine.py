@@ -88,12 +88,16 @@ class PrivateEngine:
         return done.stdout
 
 
-def private_engine(*, own_network: bool = False) -> Iterator[PrivateEngine]:
-    """The body of a session's fixture. Skips where there is no engine to be had."""
+def private_engine(*, own_network: bool = False, disk: str = "") -> Iterator[PrivateEngine]:
+    """The body of a session's fixture. ``disk``: its data have a file system of this size ("64m") of their own. Skips
+    where there is no engine to be had."""
     if os.geteuid() != 0 or "MINIK_TEST_ROOTLESS" in os.environ or shutil.which("dockerd") is None:
         pytest.skip("needs root and dockerd")
     directory = Path(tempfile.mkdtemp(prefix="minik-engine-", dir="/var/tmp"))
     engine = PrivateEngine(directory, own_network)
+    if disk:
+        (directory / "data").mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk}", "none", f"{directory}/data"], check=True)
     engine.start()
     yield engine
     engine.stop()
