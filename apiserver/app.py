@@ -85,6 +85,7 @@ class APIServer:
             server.close()
         self._store.close()
         if self._assembly is not None:
+            self._assembly.dangling.stop()
             await self._assembly.streaming.close()
         if self._http is not None:
             self._http.pre_shutdown()

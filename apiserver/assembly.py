@@ -22,6 +22,8 @@ from apiserver.computed.metrics import ResourceMetrics
 from apiserver.computed.resources import METRICS_TABLE, NODEMETRICS, PODMETRICS
 from apiserver.computed.routes import ComputedResources
 from apiserver.fieldmanagement import FieldTracker
+from apiserver.flowcontrol.dangling import DanglingConditions
+from apiserver.flowcontrol.levels import FlowControl
 from apiserver.listeners import agent_tls_context
 from apiserver.registry.catalog import Dependencies
 from apiserver.registry.core.componentstatus import TABLE as COMPONENTS_TABLE
@@ -45,7 +47,14 @@ from apiserver.schema.schema import Schema, kind_of
 from apiserver.serviceaddresses import ServiceAddresses
 from apiserver.store.store import Store
 from minikube_py.aio.clock import Clock
-from minikube_py.api.resources import COMPONENTSTATUSES, PODS, Resource, ResourceTable
+from minikube_py.api.resources import (
+    COMPONENTSTATUSES,
+    FLOWSCHEMAS,
+    PODS,
+    PRIORITYLEVELCONFIGURATIONS,
+    Resource,
+    ResourceTable,
+)
 from minikube_py.config.parts import APIServerConfig
 
 
@@ -60,6 +69,7 @@ class Assembly:
     streaming: Streaming
     messages: Messages
     auditor: Auditor | None
+    dangling: DanglingConditions
 
 
 def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly:
@@ -75,13 +85,11 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
     addresses = ServiceAddresses(catalog=catalog, writer=writer, deps=deps, network=config.network)
     boot = Boot(catalog=catalog, writer=writer, config=config, addresses=addresses)
     writer.followers += [boot.follow, addresses.follow]
-    routes = ResourceRoutes(
-        store=store,
-        schema=schema,
-        writer=writer,
-        patcher=Patcher(writer=writer, schema=schema, apply=tracker.apply),
-        clock=clock,
-    )
+    patcher = Patcher(writer=writer, schema=schema, apply=tracker.apply)
+    dangling = DanglingConditions(catalog=catalog, patcher=patcher, clock=clock)
+    writer.followers.append(dangling.follow)
+    flows = FlowControl(store.collection(FLOWSCHEMAS), store.collection(PRIORITYLEVELCONFIGURATIONS))
+    routes = ResourceRoutes(store=store, schema=schema, writer=writer, patcher=patcher, clock=clock)
     streaming = Streaming(reader=reader, agents=agent_tls_context(config))
     evictor = Evictor(catalog=catalog, writer=writer)
     subresources = Subresources(schema=schema, writer=writer, routes=routes, tokens=security.tokens, evictor=evictor)
@@ -113,10 +121,11 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         public=Health(alive={"ping": lambda: ""}, ready={}).answer,
         documents=_documents(config, schema, [*table.all(), NODEMETRICS, PODMETRICS], security, chronicle).answer,
         resources=chronicle.witness(dispatcher.serve),
-        metrics=Metrics(store, table),
+        metrics=Metrics(store, table, flows),
+        flows=flows,
         auditor=auditor,
     )
-    return Assembly(api, boot, catalog, writer, streaming, messages, auditor)
+    return Assembly(api, boot, catalog, writer, streaming, messages, auditor, dangling)
 
 
 def _add_metrics(computed: ComputedResources, metrics: ResourceMetrics) -> None:

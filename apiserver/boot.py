@@ -13,6 +13,7 @@ from itertools import chain
 from apiserver.admission.pods import SYSTEM_CLASSES
 from apiserver.auth.defaults import default_objects
 from apiserver.auth.identity import LOOPBACK
+from apiserver.flowcontrol import defaults as flowcontrol
 from apiserver.routes.catalog import Catalog
 from apiserver.routes.writing import Writer, WriteRequest
 from apiserver.serviceaddresses import ServiceAddresses
@@ -51,14 +52,16 @@ class Boot:
             self.ensure(NAMESPACES, {"metadata": {"name": name}}, now)
         for resource, obj in chain(kubernetes_service(self._config), priority_classes(), default_objects()):
             self.ensure(resource, obj, now)
+        for resource, obj in flowcontrol.default_objects():
+            self.ensure(resource, obj, now, manager=flowcontrol.PRODUCER)
 
-    def ensure(self, resource: Resource, obj: Object, now: datetime) -> None:
+    def ensure(self, resource: Resource, obj: Object, now: datetime, *, manager: str = _MANAGER) -> None:
         """Create one object where it is not there."""
         served = self._catalog.of(resource)
         meta = obj["metadata"]
         namespace = meta.get("namespace") or ""
         if served.collection.get(namespace, meta["name"]) is None:
-            request = WriteRequest(served=served, user=LOOPBACK, now=now, namespace=namespace, manager=_MANAGER)
+            request = WriteRequest(served=served, user=LOOPBACK, now=now, namespace=namespace, manager=manager)
             self._writer.plant(request, {"kind": resource.kind, "apiVersion": resource.api_version} | obj)
 
     def follow(self, resource: Resource, old: Object | None, new: Object | None) -> None:

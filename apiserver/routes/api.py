@@ -10,11 +10,12 @@ from time import perf_counter
 import orjson
 from aiohttp import web
 
-from apiserver.audit.auditor import Auditor
+from apiserver.audit.auditor import AuditedRequest, Auditor
 from apiserver.auth.authentication import Authenticator, identity_of_certificate
 from apiserver.auth.authorization import Authorization
 from apiserver.auth.identity import ANONYMOUS, Identity
 from apiserver.auth.impersonation import impersonated
+from apiserver.flowcontrol.levels import FlowControl
 from apiserver.refusals import internal
 from apiserver.routes.connection import Connection, connection_of
 from apiserver.routes.metrics import Metrics, is_long_running
@@ -22,13 +23,9 @@ from apiserver.routes.options import check_timeout
 from apiserver.routes.request import RequestInfo, parse_request
 from apiserver.routes.responses import Answer, send
 from apiserver.routes.warningheaders import warning_headers
-from minikube_py.api.errors import StatusError, TooManyRequests, Unauthorized
+from minikube_py.api.errors import StatusError, Unauthorized
 
 _log = logging.getLogger(__name__)
-
-#: Requests served at once, long-running ones apart (upstream's limits, added up).
-MOST_IN_FLIGHT = 600
-_TOO_MANY = "Too many requests, please try again later."
 
 _IMPERSONATE = "impersonate-"
 
@@ -52,8 +49,10 @@ class API:
         documents: Documents,
         resources: ResourceRoute,
         metrics: Metrics,
+        flows: FlowControl,
         auditor: Auditor | None = None,
     ) -> None:
+        self._flows = flows
         self._auditor = auditor
         self._metrics = metrics
         self._authenticator = authenticator
@@ -66,22 +65,9 @@ class API:
         """Answer one request; whatever goes wrong becomes a Status."""
         info = parse_request(request.method, request.raw_path)
         begin = perf_counter()
-        response = await self._within_limits(request, info)
+        response = await self._answer(request, info)
         self._metrics.observe(info, response.status, perf_counter() - begin)
         return response
-
-    async def _within_limits(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
-        """Too many requests at once wait outside: a client that is told so comes back."""
-        if is_long_running(info):
-            return await self._answer(request, info)
-        if self._metrics.in_flight >= MOST_IN_FLIGHT:
-            self._metrics.dropped += 1
-            return await send(request, status_answer(TooManyRequests(_TOO_MANY, retry_after_seconds=1)))
-        self._metrics.in_flight += 1
-        try:
-            return await self._answer(request, info)
-        finally:
-            self._metrics.in_flight -= 1
 
     async def _answer(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
         try:
@@ -95,6 +81,7 @@ class API:
             return await send(request, status_answer(internal(f"{type(error).__name__}: {error}")))
 
     async def _route(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
+        connection_of(request).headers = b""
         if "timeout" in info.query and not is_long_running(info):
             check_timeout(info.parameter("timeout"))
         if not info.is_resource:
@@ -104,18 +91,36 @@ class API:
         user = self._identity(request, info)
         followed = await self._auditor.begin(request, info, user) if self._auditor is not None else None
         if followed is None:
-            acting = self._acting(request, user)
-            self._authorization.check(acting, info)
-            return await self._admitted(request, info, acting)
+            return await self._seated(request, info, self._acting(request, user))
         with followed.to_the_end(request):
             acting = self._acting(request, user)
             if acting is not user:
                 followed.acts_as(acting)
-            self._authorization.check(acting, info)
-            followed.decided(True)
-            response = await self._admitted(request, info, acting)
+            response = await self._seated(request, info, acting, followed)
             followed.told.status = response.status
             return response
+
+    async def _seated(
+        self, request: web.BaseRequest, info: RequestInfo, user: Identity, followed: AuditedRequest | None = None
+    ) -> web.StreamResponse:
+        """Too many requests at once wait outside: a client that is told so comes back."""
+        flow = self._flows.flow(user, info)
+        connection_of(request).headers = flow.headers
+        if is_long_running(info):
+            return await self._authorized(request, info, user, followed)
+        self._flows.enter(flow.level)
+        try:
+            return await self._authorized(request, info, user, followed)
+        finally:
+            self._flows.leave(flow.level)
+
+    async def _authorized(
+        self, request: web.BaseRequest, info: RequestInfo, user: Identity, followed: AuditedRequest | None
+    ) -> web.StreamResponse:
+        self._authorization.check(user, info)
+        if followed is not None:
+            followed.decided(True)
+        return await self._admitted(request, info, user)
 
     async def _admitted(self, request: web.BaseRequest, info: RequestInfo, user: Identity) -> web.StreamResponse:
         if info.is_resource:

@@ -40,14 +40,16 @@ class Recorder(Protocol):
 class Connection(RequestHandler):
     """One client connection. ``identity`` belongs to whoever authenticates; ``tunnel`` takes all further bytes.
 
-    ``seal`` gives the protobuf form of an answer in JSON; ``recorder`` hears of the answer being sent.
+    ``seal`` gives the protobuf form of an answer in JSON; ``recorder`` hears of the answer being sent; ``headers`` are
+    header lines that belong to whatever the present request is answered.
     """
 
-    __slots__ = ("identity", "recorder", "seal", "tunnel")
+    __slots__ = ("headers", "identity", "recorder", "seal", "tunnel")
 
     def __init__(self, manager: Any, *, seal: Seal, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self.seal = seal
+        self.headers = b""
         self.identity: object | None = None
         self.recorder: Recorder | None = None
         self.tunnel: Callable[[bytes], None] | None = None

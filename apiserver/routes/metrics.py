@@ -6,6 +6,7 @@ import resource as rusage
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
+from apiserver.flowcontrol.levels import FlowControl
 from apiserver.routes.request import RequestInfo
 from apiserver.routes.responses import Answer
 from apiserver.store.feeds import Feeds
@@ -43,15 +44,14 @@ class Latency:
 
 
 class Metrics:
-    """Counts requests and renders everything. ``in_flight`` counts those that are not long-running."""
+    """Counts requests and renders everything; ``flows`` knows those that are being served."""
 
-    def __init__(self, store: Store, table: ResourceTable) -> None:
+    def __init__(self, store: Store, table: ResourceTable, flows: FlowControl) -> None:
+        self._flows = flows
         self._store = store
         self._table = table
         self._requests: dict[tuple[Labels, int], int] = {}
         self._latencies: dict[Labels, Latency] = {}
-        self.in_flight = 0
-        self.dropped = 0
 
     def observe(self, info: RequestInfo, status: int, seconds: float) -> None:
         """Count an answered request."""
@@ -92,12 +92,13 @@ class Metrics:
         )  # fmt: skip
         yield (
             "apiserver_current_inflight_requests", "gauge", "Requests being served.",
-            [f"apiserver_current_inflight_requests {self.in_flight}"],
+            [f"apiserver_current_inflight_requests {self._flows.taken}"],
         )  # fmt: skip
         yield (
             "apiserver_dropped_requests_total", "counter", "Requests refused because of too many others.",
-            [f"apiserver_dropped_requests_total {self.dropped}"],
+            [f"apiserver_dropped_requests_total {sum(level.rejected for level in self._flows.levels())}"],
         )  # fmt: skip
+        yield from self._levels()
         yield (
             "apiserver_longrunning_requests", "gauge", "Watches by resource.",
             [_line("apiserver_longrunning_requests", {"verb": "WATCH", "resource": name}, len(feeds))
@@ -109,6 +110,17 @@ class Metrics:
              for each in self._store],
         )  # fmt: skip
         yield from self._process()
+
+    def _levels(self) -> Iterator[tuple[str, str, str, Iterable[str]]]:
+        levels = list(self._flows.levels())
+        for name, kind, text, values in (
+            ("nominal_limit_seats", "gauge", "Seats that are the level's own.", [each.seats for each in levels]),
+            ("current_executing_requests", "gauge", "Requests being served.", [each.taken for each in levels]),
+            ("rejected_requests_total", "counter", "Requests without a seat.", [each.rejected for each in levels]),
+        ):
+            full = f"apiserver_flowcontrol_{name}"
+            named = zip(levels, values, strict=True)
+            yield full, kind, text, [_line(full, {"priority_level": level.name}, value) for level, value in named]
 
     def _watched(self) -> Iterator[tuple[str, Feeds]]:
         for collection in self._store:

@@ -81,7 +81,7 @@ async def send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     transport, keep_alive = request.transport, request.keep_alive
     if transport is None:
         raise ConnectionResetError("the client went away")
-    framing = b"Content-Length: %d\r\n" % len(answer.body)
+    framing = b"Content-Length: %d\r\n%b" % (len(answer.body), connection.headers)
     if not keep_alive:
         framing += b"Connection: close\r\n"
     head = response_head(answer.status, answer.content_type, framing, answer.headers)
@@ -118,7 +118,7 @@ class ChunkedStream:
 
     def start(self, content_type: bytes = JSON, *, status: int = 200, headers: Sequence[Header] = ()) -> None:
         """Write the head."""
-        framing = b"Transfer-Encoding: chunked\r\n"
+        framing = b"Transfer-Encoding: chunked\r\n" + self._connection.headers
         if self._compressor is not None:
             framing += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
         self.started = True

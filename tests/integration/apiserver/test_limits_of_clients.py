@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from apiserver import app
-from apiserver.routes import api, bodies, watching
+from apiserver.flowcontrol import levels
+from apiserver.routes import bodies, watching
 from minikube_py.api import resources
 from tests.integration.apiserver.conftest import HTTP, Server
 
 MAPS = "/api/v1/namespaces/default/configmaps"
+FLOWS = "/apis/flowcontrol.apiserver.k8s.io/v1"
 PATIENCE = 60.0
 
 
@@ -49,20 +50,34 @@ async def ended(writer: asyncio.StreamWriter) -> None:
 async def test_too_many_requests_are_told_when_to_come_back(
     server: Server, http: HTTP, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A request whose body is still on its way is in flight; watches are not counted."""
-    monkeypatch.setattr(api, "MOST_IN_FLIGHT", 1)
-    slow = json.dumps({"metadata": {"name": "slow"}}).encode()
-    reader, writer = await opened(server, head("POST", MAPS, **{"Content-Length": len(slow)}) + slow[:5])
+    """Without a seat nobody is served but who is exempt; watches take none."""
+    monkeypatch.setattr(levels, "SEATS", 0)
+    refused = await server.as_user("joe")("GET", MAPS)
+    assert refused.status == 429
+    assert refused.headers["Retry-After"] == "1"
+    assert (refused.body["reason"], refused.body["details"]["retryAfterSeconds"]) == ("TooManyRequests", 1)
+    assert (await http("GET", MAPS)).status == 200
+    assert (await server.as_user("joe")("GET", f"{MAPS}?watch=1")).status == 403
+    text = (await http("GET", "/metrics")).body
+    assert 'apiserver_flowcontrol_rejected_requests_total{priority_level="global-default"} 1' in text
+
+
+async def test_answers_say_which_flow_they_belong_to(server: Server, http: HTTP) -> None:
+    level = {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}}
+    made = await http("POST", f"{FLOWS}/prioritylevelconfigurations", {"metadata": {"name": "mine"}, "spec": level})
+    subject = {"kind": "User", "user": {"name": "joe"}}
+    rule = {"subjects": [subject], "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["/version"]}]}
+    spec = {"priorityLevelConfiguration": {"name": "mine"}, "matchingPrecedence": 900, "rules": [rule]}
+    schema = await http("POST", f"{FLOWS}/flowschemas", {"metadata": {"name": "mine"}, "spec": spec})
+    reply = await http("GET", "/version", Impersonate_User="joe")
+    assert reply.headers["X-Kubernetes-PF-FlowSchema-UID"] == schema.body["metadata"]["uid"]
+    assert reply.headers["X-Kubernetes-PF-PriorityLevel-UID"] == made.body["metadata"]["uid"]
+    other = await server.as_user("ann")("GET", "/version")
+    assert other.headers["X-Kubernetes-PF-FlowSchema-UID"] not in ("", schema.body["metadata"]["uid"])
     async with asyncio.timeout(PATIENCE):
-        while (refused := await http("GET", MAPS)).status == 200:
-            pass  # the server has not seen the beginning of the slow request yet
-        assert refused.status == 429
-        assert refused.headers["Retry-After"] == "1"
-        assert (refused.body["reason"], refused.body["details"]["retryAfterSeconds"]) == ("TooManyRequests", 1)
-        writer.write(slow[5:])
-        assert b"201 Created" in await reader.readline()
-    await ended(writer)
-    assert (await http("GET", f"{MAPS}/slow")).status == 200
+        while not (found := (await http("GET", f"{FLOWS}/flowschemas/mine")).body["status"].get("conditions")):
+            pass
+    assert (found[0]["type"], found[0]["status"], found[0]["reason"]) == ("Dangling", "False", "Found")
 
 
 async def test_a_body_that_does_not_come(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +134,7 @@ async def test_stopping_waits_for_nobody_who_does_not_come(server: Server, monke
     watch, watcher = await opened(server, head("GET", f"{MAPS}?watch=1"))
     async with asyncio.timeout(PATIENCE):
         assert b"200 OK" in await watch.readline()
-        await until(lambda: server.running.server._assembly.api._metrics.in_flight > 0)
+        await until(lambda: server.running.server._assembly.api._flows.taken > 0)
         await server.running.server.stop()
         assert await half.read() == b""
         assert (await watch.read()).endswith(b"0\r\n\r\n")
