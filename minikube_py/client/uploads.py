@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import IO, Any
 
 import aiohttp
@@ -15,7 +16,10 @@ _TYPE = "application/x-tar"
 
 
 async def upload(access: Access, path: str, file: IO[bytes]) -> Any:
-    """POSTs the file as it is read and returns the parsed answer. Raises StatusErrors and ConnectionFailed."""
+    """POSTs the file from where it stands, as it is read, and returns the parsed answer. The file stays open.
+
+    Raises StatusErrors and ConnectionFailed.
+    """
     headers = {"Content-Type": _TYPE}
     if access.token is not None and (token := access.token()):
         headers["Authorization"] = f"Bearer {token}"
@@ -23,7 +27,8 @@ async def upload(access: Access, path: str, file: IO[bytes]) -> Any:
     async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         try:
             url = access.server.rstrip("/") + path
-            async with session.post(url, data=file, ssl=access.tls or True) as response:
+            own = os.fdopen(os.dup(file.fileno()), "rb")  # aiohttp closes what it sends
+            async with session.post(url, data=own, ssl=access.tls or True) as response:
                 answer = await response.read()
         except BROKEN as error:
             raise ConnectionFailed(f"{access.server}: {error}") from error

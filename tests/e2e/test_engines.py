@@ -60,7 +60,8 @@ def cluster(request: pytest.FixtureRequest, engine: PrivateEngine, home: Path) -
         patch.setenv("DOCKER_HOST", f"unix://{engine.socket}")
         docked = MinikCluster(home, name="docked")
         try:
-            docked.up(nodes=2, extra=["--runtime", "auto"])
+            docked.up(nodes=3, extra=["--runtime", "auto", "--node-runtime", "docked-3=process"])
+            docked.kubectl("cordon", "docked-3")  # tests that pods are containers have none there
             _quickstart(docked)
             yield docked
         finally:
@@ -89,9 +90,9 @@ def _run(cluster: MinikCluster, name: str, spec: str) -> None:
     cluster.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s", timeout=90)
 
 
-def _answers(cluster: MinikCluster, url: str) -> set[str]:
+def _answers(cluster: MinikCluster, url: str, client: str = "client") -> set[str]:
     script = f"for i in $(seq 20); do curl -sS --max-time 5 {url}/hostname; done"
-    return set(cluster.exec("client", "sh", "-c", script, check=False).split())
+    return set(cluster.exec(client, "sh", "-c", script, check=False).split())
 
 
 def _pods(cluster: MinikCluster) -> set[str]:
@@ -115,6 +116,29 @@ def test_services_and_names(cluster: MinikCluster) -> None:
         cluster.exec("client", "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-k", "https://kubernetes")
         == "403"
     )
+
+
+@docker_only
+def test_a_service_across_runtimes(cluster: MinikCluster) -> None:
+    """A process and containers behind one Service, asked from a container and from a process."""
+    for name, labels, port in (("process", "app: my-app", "9376"), ("asker", "run: asker", "1")):
+        image = "minik.local/echo" if name == "process" else "minik.local/host\n    command: [sleep, '1000']"
+        cluster.apply(
+            f"apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  labels: {{{labels}}}\n"
+            "spec:\n  nodeName: docked-3\n"
+            f"  terminationGracePeriodSeconds: 1\n  containers:\n  - name: app\n    image: {image}\n"
+            f"    ports: [{{containerPort: {port}}}]\n"
+        )
+    cluster.kubectl("wait", "pod/process", "pod/asker", "--for=condition=Ready", "--timeout=60s", timeout=90)
+    pods = _pods(cluster)
+    assert "process" in pods
+    for client in ("client", "asker"):
+        eventually(
+            lambda client=client: _answers(cluster, "http://my-internal-service", client) == pods,  # type: ignore[misc]
+            within=PATIENCE,
+            what=f"all pods for {client}",
+        )
+    cluster.kubectl("delete", "pod/process", "pod/asker", "--wait=true", timeout=90)
 
 
 @compose_only
