@@ -20,11 +20,14 @@ from apiserver.routes.forms import WireForm
 from apiserver.routes.options import ListOptions, parse_revision
 from apiserver.routes.pacing import write_paced
 from apiserver.routes.responses import ChunkedStream
+from apiserver.routes.streaming.messages import wants_messages
+from apiserver.routes.watchmessages import MessageStream
 from apiserver.store.collection import Collection
 from apiserver.store.objects import Change, StoredObject
 from apiserver.store.selection import Selection
 from apiserver.store.store import Store
 from minikube_py.aio.clock import Clock
+from minikube_py.aio.tasks import TaskSet
 from minikube_py.api.errors import Gone
 
 _log = logging.getLogger(__name__)
@@ -37,10 +40,14 @@ LONGEST_SECONDS = 3600.0
 AT_ONCE = 16
 
 
+#: Lines in an answer without end, or messages.
+EventStream = ChunkedStream | MessageStream
+
+
 class WatchStream:
     """A watcher that writes to an HTTP response. Delivery never waits; a client too far behind is cut off."""
 
-    def __init__(self, stream: ChunkedStream, form: WireForm, *, wants_bookmarks: bool) -> None:
+    def __init__(self, stream: EventStream, form: WireForm, *, wants_bookmarks: bool) -> None:
         self.wants_bookmarks = wants_bookmarks
         self._form: WireForm | None = form
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -129,7 +136,25 @@ class WatchRoute:
         options: ListOptions,
     ) -> web.StreamResponse:
         """Write the stream until the client leaves, its time is up or the server stops."""
-        stream = ChunkedStream(request)
+        if not wants_messages(request):
+            return await self._serve(ChunkedStream(request), request, collection, selection, form, options)
+        stream, tasks = MessageStream(request, binary=b"protobuf" in form.stream_type), TaskSet("watch over WebSocket")
+        await stream.open()
+        try:
+            tasks.spawn(stream.until_closed(), name="read")
+            return await self._serve(stream, request, collection, selection, form, options)
+        finally:
+            await tasks.close()
+
+    async def _serve(
+        self,
+        stream: EventStream,
+        request: web.BaseRequest,
+        collection: Collection,
+        selection: Selection,
+        form: WireForm,
+        options: ListOptions,
+    ) -> web.StreamResponse:
         try:
             begin = plan_watch(collection, selection, options, self._store.revision)
         except Gone as error:
@@ -159,7 +184,7 @@ def _seconds(options: ListOptions) -> float:
     return LONGEST_SECONDS * random.uniform(0.5, 1.0)
 
 
-async def _refuse(stream: ChunkedStream, form: WireForm, error: Gone) -> web.StreamResponse:
+async def _refuse(stream: EventStream, form: WireForm, error: Gone) -> web.StreamResponse:
     """A watch from a compacted revision answers 200 with an ERROR event, as upstream's does."""
     stream.start(form.stream_type)
     stream.write(form.frame("ERROR", orjson.dumps(error.to_status())))
