@@ -10,7 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 #: Parts of other commands, not commands.
-_PARTS = {"processes", "rollout", "__main__"}
+_PARTS = {"holds", "processes", "rollout", "__main__"}
 
 
 def commands() -> dict[str, str]:

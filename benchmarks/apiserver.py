@@ -20,12 +20,13 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvloop
 from aiohttp import web
 
 from apiserver.listeners import tls_context
+from benchmarks.holds import STOP, report_holds
 from benchmarks.processes import cpu_seconds, pss_bytes
 from minikube_py.config.parts import ApiAccess
 from tests.support.apiserver import Authority, client_context, running_apiserver, server_config
@@ -54,11 +55,19 @@ def pod(index: int, *, app: str = "") -> bytes:
     ).encode()
 
 
+#: What is kept of an answer; of more only the end, because keeping it costs the client as much as it costs the server.
+KEPT = 1 << 20
+
+
 class Wire(asyncio.Protocol):
-    """One keep-alive connection, one request at a time; reads answers with a length or in chunks."""
+    """One keep-alive connection, one request at a time; reads answers with a length or in chunks.
+
+    ``received`` counts the bytes of the answer; ``buffer`` holds its beginning and its end.
+    """
 
     def __init__(self) -> None:
         self.buffer = bytearray()
+        self.received = 0
         self.waiter: asyncio.Future[None] | None = None
         self.transport: asyncio.Transport | None = None
         self.on_data: Callable[[bytes], None] | None = None
@@ -70,6 +79,10 @@ class Wire(asyncio.Protocol):
         if self.on_data is not None:
             self.on_data(data)
             return
+        self.received += len(data)
+        if len(self.buffer) + len(data) > KEPT:
+            del self.buffer[KEPT // 2 :]
+            data = data[-KEPT // 4 :]
         self.buffer += data
         if self.waiter is not None and not self.waiter.done() and self._complete():
             self.waiter.set_result(None)
@@ -82,11 +95,12 @@ class Wire(asyncio.Protocol):
         if start < 0:
             return self.buffer.endswith(b"0\r\n\r\n")
         length = int(self.buffer[start + 16 : self.buffer.find(b"\r\n", start)])
-        return len(self.buffer) >= end + 4 + length
+        return self.received >= end + 4 + length
 
     async def ask(self, request: bytes) -> bytes:
         """Send a request and return the raw answer."""
         self.buffer.clear()
+        self.received = 0
         assert self.transport is not None
         self.waiter = asyncio.get_running_loop().create_future()
         self.transport.write(request)
@@ -121,7 +135,7 @@ def _serve(folder: Path, authority: Authority, bare: bool, pipe: Connection) -> 
     async def run() -> None:
         async with running_apiserver(folder, authority=authority) as api:
             pipe.send(api.url)
-            await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
+            await report_holds(pipe)
 
     async def run_bare() -> None:
         async def handle(_request: web.BaseRequest) -> web.StreamResponse:
@@ -136,9 +150,17 @@ def _serve(folder: Path, authority: Authority, bare: bool, pipe: Connection) -> 
     uvloop.run(run_bare() if bare else run())
 
 
+class Serving(NamedTuple):
+    """A server's process and port, and the pipe on which its event loop's holds are asked for."""
+
+    pid: int
+    port: int
+    pipe: Connection
+
+
 @contextmanager
-def serving(folder: Path, authority: Authority, *, bare: bool = False) -> Iterator[tuple[int, int]]:
-    """A server in a process of its own: its pid and port."""
+def serving(folder: Path, authority: Authority, *, bare: bool = False) -> Iterator[Serving]:
+    """A server in a process of its own."""
     context = get_context("fork")
     near, far = context.Pipe()
     process = context.Process(target=_serve, args=(folder, authority, bare, far))
@@ -146,9 +168,9 @@ def serving(folder: Path, authority: Authority, *, bare: bool = False) -> Iterat
     url = near.recv()
     assert process.pid is not None
     try:
-        yield process.pid, int(url.rpartition(":")[2])
+        yield Serving(process.pid, int(url.rpartition(":")[2]), near)
     finally:
-        near.send("stop")
+        near.send(STOP)
         process.join(10)
         if process.is_alive():
             process.terminate()
@@ -307,15 +329,16 @@ def main() -> None:
         folder = Path(directory)
         authority = Authority(folder)
         authority.issue("admin", "system:masters")
-        with serving(folder, authority, bare=True) as (pid, port):
-            bench = Bench(pid, port, _context(authority), args.seconds)
+        with serving(folder, authority, bare=True) as server:
+            bench = Bench(server.pid, server.port, admin_context(authority), args.seconds)
             rate, bare_cpu, _ = uvloop.run(bench.rate(lambda: request("GET", "/")))
             print(f"{'bare aiohttp handler':28} {rate:10,.0f}/s {bare_cpu:10,.0f} us")
-        with serving(folder, authority) as (pid, port):
-            uvloop.run(measure(Bench(pid, port, _context(authority), args.seconds), bare_cpu, args))
+        with serving(folder, authority) as server:
+            bench = Bench(server.pid, server.port, admin_context(authority), args.seconds)
+            uvloop.run(measure(bench, bare_cpu, args))
 
 
-def _context(authority: Authority) -> ssl.SSLContext:
+def admin_context(authority: Authority) -> ssl.SSLContext:
     access = ApiAccess(
         server="https://localhost", ca=authority.pair.certificate, client=authority.issue("admin", "system:masters")
     )
