@@ -34,6 +34,7 @@ from agent.pods.static import StaticPodSource
 from agent.pods.status import Outcome
 from agent.pods.status_manager import StatusManager
 from agent.pods.termination import ContainerStopper
+from agent.pods.volumes.certificates import CertificateSource
 from agent.pods.volumes.images import ImageVolumes
 from agent.pods.volumes.manager import VolumeManager
 from agent.pods.volumes.tokens import TokenSource
@@ -86,6 +87,9 @@ class PodManager:
         self._watchers: list[Callable[[str], None]] = []
         self._objects = ObjectCache(client=deps.client, clock=deps.clock, on_change=self._objects_changed)
         self._tokens = TokenSource(client=deps.client, clock=deps.clock, on_renewal=self._token_due)
+        self._certificates = CertificateSource(
+            client=deps.client, clock=deps.clock, node=deps.node_object, on_renewal=self._token_due
+        )
         self._statuses = StatusManager(client=deps.client, clock=deps.clock)
         self._pods = deps.informers.of(PODS, field_selector=f"spec.nodeName={deps.node.name}")
         self._service_informer = deps.informers.of(SERVICES)
@@ -122,6 +126,7 @@ class PodManager:
             await worker.stop()
         await self._services.host_ports.stop()
         self._tokens.close()
+        self._certificates.close()
         await self._statuses.stop()
         await self._objects.close()
         await self.view.stop()
@@ -178,6 +183,7 @@ class PodManager:
             root=deps.node.state_dir / "pods",
             objects=self._objects,
             tokens=self._tokens,
+            certificates=self._certificates,
             clock=deps.clock,
             allocatable=deps.allocatable,
             images=ImageVolumes(images=deps.runtime.images, secrets=environment.pull_secrets),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from minikube_py.aio.clock import Clock
 from minikube_py.aio.tasks import TaskSet
+from minikube_py.api.errors import NotFound
 from minikube_py.api.meta import name_of
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
@@ -43,6 +44,13 @@ class ObjectCache:
         """The object, None where it does not exist. The pod ``uid`` hears of its changes until ``release``."""
         informer = await self._watch(uid, (resource, namespace, f"metadata.name={name}"))
         return informer.get(namespace, name)
+
+    async def read(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """The object as it is now. Claims and volumes are read so: a node may get those of its pods, not watch them."""
+        try:
+            return await self._client.get(resource, name, namespace or None)
+        except NotFound:
+            return None
 
     async def select(self, uid: str, resource: Resource, selector: str) -> list[Object]:
         """The cluster-scoped objects that a field selector finds, by name. The pod hears of every change among them."""

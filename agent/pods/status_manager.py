@@ -24,8 +24,8 @@ from minikube_py.client.errors import ConnectionFailed
 from minikube_py.client.rest import Client, PatchKind
 
 _log = logging.getLogger(__name__)
-#: A status that only says "starting" waits this long, for the start itself to overtake it.
-LAZY_SECONDS = 0.05
+#: A status that only says "starting" waits this long, for the start itself to overtake it, also where many start.
+LAZY_SECONDS = 0.2
 
 
 @dataclass(slots=True)

@@ -9,31 +9,54 @@ from typing import Any
 from agent.pods.objects import ObjectCache
 from agent.pods.volumes.errors import VolumeError
 from agent.pods.volumes.hostpath import prepare_host_path
-from minikube_py.api.meta import name_of, namespace_of, uid_of
+from minikube_py.api.errors import StatusError
+from minikube_py.api.meta import is_deleting, name_of, namespace_of, uid_of
 from minikube_py.api.resources import PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES
 from minikube_py.api.types import Object
+from minikube_py.api.volumeclaims import ephemeral_claim
+from minikube_py.client.errors import ConnectionFailed
 
 
 async def claim_path(objects: ObjectCache, pod: Object, volume: dict[str, Any]) -> Path:
     """Where the claim's volume is on this node. Raises VolumeError while it is not bound, or is of another kind."""
     name = _claim_name(pod, volume)
-    claim = await objects.acquire(uid_of(pod), PERSISTENTVOLUMECLAIMS, namespace_of(pod), name)
+    try:
+        source = _source(*await _claim_and_volume(objects, namespace_of(pod), name))
+    except (StatusError, ConnectionFailed) as error:
+        raise VolumeError(f'error processing PVC "{namespace_of(pod)}/{name}": {error}') from error
+    return await asyncio.to_thread(prepare_host_path, *source)
+
+
+async def _claim_and_volume(objects: ObjectCache, namespace: str, name: str) -> tuple[Object, Object]:
+    claim = await objects.read(PERSISTENTVOLUMECLAIMS, namespace, name)
     if claim is None:
         raise VolumeError(f'persistentvolumeclaim "{name}" not found')
+    if is_deleting(claim):
+        raise VolumeError(f'can\'t start pod because PVC "{namespace}/{name}" is being deleted')
     bound = (claim.get("spec") or {}).get("volumeName")
     if not bound or (claim.get("status") or {}).get("phase") != "Bound":
         raise VolumeError(f'PVC "{name}" is not bound')
-    found = await objects.acquire(uid_of(pod), PERSISTENTVOLUMES, "", bound)
-    spec = (found or {}).get("spec") or {}
+    volume = await objects.read(PERSISTENTVOLUMES, "", bound)
+    if volume is None:
+        raise VolumeError(f'persistentvolume "{bound}" not found')
+    return claim, volume
+
+
+def _source(claim: Object, volume: Object) -> tuple[Path, str]:
+    """The path and its type as hostPath volumes have them."""
+    spec, name = volume.get("spec") or {}, name_of(volume)
+    if (spec.get("claimRef") or {}).get("uid") != uid_of(claim):
+        raise VolumeError(f'persistentvolume "{name}" is bound to another claim than "{name_of(claim)}"')
+    if spec.get("volumeMode") == "Block":
+        raise VolumeError(f'persistentvolume "{name}" is a block device: this node has file systems only')
     if "hostPath" in spec:
-        source = spec["hostPath"]
-        return await asyncio.to_thread(prepare_host_path, Path(source["path"]), source.get("type") or "")
+        return Path(spec["hostPath"]["path"]), spec["hostPath"].get("type") or ""
     if "local" in spec:
-        return await asyncio.to_thread(prepare_host_path, Path(spec["local"]["path"]), "Directory")
-    raise VolumeError(f'persistentvolume "{bound}" is of a kind that this node has no plugin for')
+        return Path(spec["local"]["path"]), "Directory"
+    raise VolumeError(f'persistentvolume "{name}" is of a kind that this node has no plugin for')
 
 
 def _claim_name(pod: Object, volume: dict[str, Any]) -> str:
     if "ephemeral" in volume:
-        return f"{name_of(pod)}-{volume['name']}"
+        return ephemeral_claim(pod, volume)
     return str(volume["persistentVolumeClaim"]["claimName"])

@@ -15,12 +15,21 @@ from typing import Any
 from agent.pods.model import spec_of
 from agent.pods.objects import ObjectCache
 from agent.pods.volumes.atomic import File, write_payload
+from agent.pods.volumes.certificates import CertificateSource
 from agent.pods.volumes.claims import claim_path
 from agent.pods.volumes.errors import VolumeError
 from agent.pods.volumes.hostpath import prepare_host_path
 from agent.pods.volumes.images import ImageVolumes
 from agent.pods.volumes.memory import discard_memory_directory, make_memory_directory, memory_size
-from agent.pods.volumes.payload import Inputs, references_of, signers_of, sources_of, tokens_of, volume_files
+from agent.pods.volumes.payload import (
+    Inputs,
+    certificates_of,
+    references_of,
+    signers_of,
+    sources_of,
+    tokens_of,
+    volume_files,
+)
 from agent.pods.volumes.tokens import TokenSource
 from minikube_py.aio.clock import Clock
 from minikube_py.api.meta import namespace_of, uid_of
@@ -48,6 +57,7 @@ class VolumeManager:
         root: Path,
         objects: ObjectCache,
         tokens: TokenSource,
+        certificates: CertificateSource,
         clock: Clock,
         allocatable: Callable[[], Mapping[str, str]],
         images: ImageVolumes,
@@ -56,6 +66,7 @@ class VolumeManager:
         self._root = root
         self._objects = objects
         self._tokens = tokens
+        self._certificates = certificates
         self._clock = clock
         self._allocatable = allocatable
         self._images = images
@@ -103,6 +114,7 @@ class VolumeManager:
     async def teardown(self, uid: str) -> None:
         """Give up the pod's volumes and what they hold."""
         self._tokens.forget(uid)
+        self._certificates.forget(uid)
         self._locks.pop(uid, None)
         await self._objects.release(uid)
         await asyncio.to_thread(_remove_tree, self.directory(uid))
@@ -144,7 +156,8 @@ class VolumeManager:
             signer: await self._objects.select(uid, CLUSTERTRUSTBUNDLES, f"spec.signerName={signer}")
             for signer in signers_of(volume)
         }
-        return Inputs(objects, tokens, self._allocatable(), bundles)
+        certificates = {request: await self._certificates.get(pod, request) for request in certificates_of(volume)}
+        return Inputs(objects, tokens, self._allocatable(), bundles, certificates)
 
     def _empty_dir(self, pod: Object, volume: dict[str, Any]) -> Path:
         path = self._path(pod, volume, "empty-dir")

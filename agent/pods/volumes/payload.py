@@ -25,6 +25,7 @@ Source = Mapping[str, Any]
 Files = dict[str, File]
 DEFAULT_MODE = 0o644
 DEFAULT_TOKEN_SECONDS = 3600
+DEFAULT_CERTIFICATE_SECONDS = 86400
 
 
 class Reference(NamedTuple):
@@ -42,16 +43,34 @@ class TokenRequest(NamedTuple):
     seconds: int
 
 
+class CertificateRequest(NamedTuple):
+    """A certificate that one source of a volume asks for; its paths tell it from others like it."""
+
+    signer: str
+    key_type: str
+    seconds: int
+    annotations: tuple[tuple[str, str], ...]
+    paths: tuple[str, ...]
+
+
+class Credential(NamedTuple):
+    """A private key and the chain of certificates that goes with it, both in PEM."""
+
+    key: bytes
+    chain: bytes
+
+
 class Inputs(NamedTuple):
     """What has been fetched for a pod.
 
-    Objects by reference (None: not there), tokens, the node's allocatable, and each signer's trust bundles.
+    Objects by reference (None: not there), tokens, the node's allocatable, each signer's trust bundles, certificates.
     """
 
     objects: Mapping[tuple[Resource, str], Object | None]
     tokens: Mapping[TokenRequest, str]
     allocatable: Mapping[str, str]
     bundles: Mapping[str, Sequence[Object]] = MappingProxyType({})
+    certificates: Mapping[CertificateRequest, Credential] = MappingProxyType({})
 
 
 def sources_of(volume: Source) -> list[Source]:
@@ -86,6 +105,21 @@ def tokens_of(volume: Source) -> Iterator[TokenRequest]:
         if (token := source.get("serviceAccountToken")) is not None:
             seconds = token.get("expirationSeconds")
             yield TokenRequest(token.get("audience") or "", DEFAULT_TOKEN_SECONDS if seconds is None else int(seconds))
+
+
+def certificates_of(volume: Source) -> Iterator[CertificateRequest]:
+    """The certificates that the volume needs."""
+    for source in sources_of(volume):
+        if (asked := source.get("podCertificate")) is not None:
+            yield _certificate_request(asked)
+
+
+def _certificate_request(source: Source) -> CertificateRequest:
+    annotations = tuple(sorted((source.get("userAnnotations") or {}).items()))
+    seconds = source.get("maxExpirationSeconds")
+    paths = tuple(source.get(name) or "" for name in _CREDENTIALS)
+    lifetime = DEFAULT_CERTIFICATE_SECONDS if seconds is None else int(seconds)
+    return CertificateRequest(source["signerName"], source["keyType"], lifetime, annotations, paths)
 
 
 def volume_files(pod: Object, volume: Source, inputs: Inputs) -> Files:
@@ -210,6 +244,15 @@ def _only_user(pod: Object) -> int | None:
     return users.pop() if len(users) == 1 else None
 
 
+def _certificate(pod: Object, source: Source, inputs: Inputs, mode: int) -> Files:
+    credential = inputs.certificates[_certificate_request(source)]
+    return {
+        _path({"path": source[name]}): _credential(pod, content(credential), mode)
+        for name, content in _CREDENTIALS.items()
+        if source.get(name)
+    }
+
+
 def _mode(item: Source, default: int) -> int:
     mode = item.get("mode")
     return default if mode is None else int(mode)
@@ -223,10 +266,16 @@ def _path(item: Source) -> str:
     return path
 
 
+_CREDENTIALS: Mapping[str, Callable[[Credential], bytes]] = {
+    "credentialBundlePath": lambda credential: credential.key + credential.chain,
+    "keyPath": lambda credential: credential.key,
+    "certificateChainPath": lambda credential: credential.chain,
+}
 _PROJECTIONS: Mapping[str, Callable[[Object, Source, Inputs, int], Files]] = {
     "configMap": _config_map,
     "secret": _secret,
     "downwardAPI": _downward,
     "serviceAccountToken": _token,
     "clusterTrustBundle": _trust_bundle,
+    "podCertificate": _certificate,
 }

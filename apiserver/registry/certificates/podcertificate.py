@@ -43,6 +43,12 @@ def _fault(path: str, detail: str) -> FieldError:
     return FieldError("FieldValueInvalid", path, f"Invalid value: {detail}")
 
 
+def _default(request: Object) -> None:
+    spec = request.setdefault("spec", {})
+    if spec.get("maxExpirationSeconds") is None:
+        spec["maxExpirationSeconds"] = 86400
+
+
 def _validate_identity(spec: Fields, errors: Errors) -> None:
     for kind in ("pod", "serviceAccount", "node"):
         check(names.subdomain_name, spec.get(f"{kind}Name") or "", f"spec.{kind}Name", errors)
@@ -55,13 +61,10 @@ def _validate_identity(spec: Fields, errors: Errors) -> None:
 
 def _validate(request: Object, errors: Errors) -> None:
     spec = request.get("spec") or {}
-    signer, seconds = spec.get("signerName") or "", spec.get("maxExpirationSeconds")
+    signer, seconds = spec.get("signerName") or "", spec["maxExpirationSeconds"]
     validate_signer_name(signer, "spec.signerName", errors)
     user_annotations(spec.get("unverifiedUserAnnotations") or {}, "spec.unverifiedUserAnnotations", errors)
     _validate_identity(spec, errors)
-    if seconds is None:
-        errors.append(required("spec.maxExpirationSeconds", "must be set"))
-        return
     longest = longest_certificate(signer)
     if not _SHORTEST <= seconds <= longest:
         errors.append(invalid("spec.maxExpirationSeconds", seconds, f"must be in the range [{_SHORTEST}, {longest}]"))
@@ -234,6 +237,7 @@ def strategy(resource: Resource) -> KindStrategy:
     """PodCertificateRequests."""
     return KindStrategy(
         resource=resource,
+        defaulter=_default,
         has_status=True,
         validate_new=_validate,
         validate_change=_validate_change,

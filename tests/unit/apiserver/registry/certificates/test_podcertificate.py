@@ -63,7 +63,6 @@ def test_a_request_waits_until_it_is_issued(registry: Any) -> None:
     ("spec", "expected"),
     [
         ({"podUID": ""}, 'spec.podUID: Invalid value: "": must not be empty'),
-        ({"maxExpirationSeconds": None}, "spec.maxExpirationSeconds: Required value: must be set"),
         ({"maxExpirationSeconds": 60}, "spec.maxExpirationSeconds: Invalid value: 60: must be in the range "
          "[3600, 7862400]"),
         ({"signerName": "kubernetes.io/x", "maxExpirationSeconds": 90000}, "spec.maxExpirationSeconds: Invalid value: "
