@@ -1,7 +1,7 @@
 """The records of one Service: the Kubernetes DNS specification, version 1.1, as a pure function.
 
 Beyond the specification, as CoreDNS has it and clients have come to rely on: SRV records at the Service's own name for
-all its ports, and names for the endpoints of a Service that has a cluster IP.
+all its ports, and names (with their PTR) for the endpoints of a Service that has a cluster IP.
 """
 
 from __future__ import annotations
@@ -84,8 +84,7 @@ def _add_endpoints(
             gathering.add(target, address_type(endpoint.address), data)
             if headless:
                 gathering.add(name, address_type(endpoint.address), data)
-            if headless or endpoint.hostname:
-                gathering.add(reverse_name(endpoint.address), Type.PTR, target)
+            gathering.add(reverse_name(endpoint.address), Type.PTR, target)
             for port in part.ports if headless else ():
                 targets.setdefault(port, {})[target] = None
     for port, names in targets.items():

@@ -46,7 +46,7 @@ NAMES = (
     "nowhere.svc.cluster.local", "web.nowhere.svc.cluster.local", "dns-version.cluster.local",
     "10-244-0-5.default.pod.cluster.local", "10-244-0-5.nowhere.pod.cluster.local", "a-b-c-d.default.pod.cluster.local",
     "50.0.96.10.in-addr.arpa", "5.0.244.10.in-addr.arpa", "9.9.244.10.in-addr.arpa", "web.default.cluster.local",
-    "kubernetes.default.svc.cluster.local",
+    "kubernetes.default.svc.cluster.local", f"10-244-4-5.web.{SVC}", "5.4.244.10.in-addr.arpa",
 )  # fmt: skip
 TYPES = ("A", "AAAA", "SRV", "PTR", "CNAME")
 Told = tuple[str, list[str]]
@@ -118,7 +118,7 @@ async def fill(client: Client) -> None:
     not_ready = {**endpoint("10.244.3.5", ready=False), "hostname": "db-9"}
     await client.create(ENDPOINTSLICES, endpoint_slice("db", [*hosts, endpoint("10.244.2.5"), not_ready], ports=sql))
     named = [{"name": "http", "protocol": "TCP", "port": 8080}]
-    await client.create(ENDPOINTSLICES, endpoint_slice("web", hosts, ports=named))
+    await client.create(ENDPOINTSLICES, endpoint_slice("web", [*hosts, endpoint("10.244.4.5")], ports=named))
 
 
 def start_coredns(api: RunningAPI, folder: Path, port: int) -> subprocess.Popen[bytes]:

@@ -182,7 +182,7 @@ def test_the_endpoints_of_a_cluster_ip_service_have_names_too() -> None:
     assert ask(zone, f"web-0.web.{SVC}", "A") == ("NOERROR", ["A 10.244.0.7"])
     assert ask(zone, f"10-244-0-8.web.{SVC}", "A") == ("NOERROR", ["A 10.244.0.8"])
     assert ask(zone, "7.0.244.10.in-addr.arpa", "PTR") == ("NOERROR", [f"PTR web-0.web.{SVC}."])
-    assert ask(zone, "8.0.244.10.in-addr.arpa", "PTR") == ("NXDOMAIN", [])
+    assert ask(zone, "8.0.244.10.in-addr.arpa", "PTR") == ("NOERROR", [f"PTR 10-244-0-8.web.{SVC}."])
 
 
 def test_a_pod_behind_two_headless_services_has_two_names() -> None:
