@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +16,7 @@ from agent.pods.volumes.atomic import File, write_payload
 from agent.pods.volumes.certificates import CertificateSource
 from agent.pods.volumes.claims import claim_path
 from agent.pods.volumes.errors import VolumeError
-from agent.pods.volumes.hostpath import prepare_host_path
+from agent.pods.volumes.hostpath import HERE, prepare_host_path
 from agent.pods.volumes.images import ImageVolumes
 from agent.pods.volumes.memory import discard_memory_directory, make_memory_directory, memory_size
 from agent.pods.volumes.payload import (
@@ -30,6 +28,7 @@ from agent.pods.volumes.payload import (
     tokens_of,
     volume_files,
 )
+from agent.pods.volumes.sharing import share_with
 from agent.pods.volumes.tokens import TokenSource
 from minikube_py.aio.clock import Clock
 from minikube_py.api.meta import namespace_of, uid_of
@@ -62,7 +61,10 @@ class VolumeManager:
         allocatable: Callable[[], Mapping[str, str]],
         images: ImageVolumes,
         own_mounts: bool = False,
+        host_root: Path = HERE,
     ) -> None:
+        """``host_root`` is where this process sees the files of the machine that runs the containers."""
+        self._host_root = host_root
         self._root = root
         self._objects = objects
         self._tokens = tokens
@@ -126,9 +128,10 @@ class VolumeManager:
             return await asyncio.to_thread(self._empty_dir, pod, volume)
         if "hostPath" in volume:
             source = volume["hostPath"]
-            return await asyncio.to_thread(prepare_host_path, Path(source["path"]), source.get("type") or "")
+            kind = source.get("type") or ""
+            return await asyncio.to_thread(prepare_host_path, Path(source["path"]), kind, root=self._host_root)
         if "persistentVolumeClaim" in volume or "ephemeral" in volume:
-            return await claim_path(self._objects, pod, volume)
+            return await claim_path(self._objects, pod, volume, _fs_group(pod))
         if "image" in volume:
             return await self._images.path(pod, volume["image"])
         kind = next((key for key in volume if key != "name"), "no source")
@@ -174,7 +177,7 @@ class VolumeManager:
             path.chmod(0o777)
         group = _fs_group(pod)
         if group is not None:
-            _share_with(path, group)
+            share_with(path, group)
         return path.resolve()
 
     def _path(self, pod: Object, volume: dict[str, Any], plugin: str) -> Path:
@@ -197,14 +200,6 @@ def _write_files(path: Path, files: dict[str, File], clock: Clock, group: int) -
 def _fs_group(pod: Object) -> int | None:
     value = (spec_of(pod).get("securityContext") or {}).get("fsGroup")
     return None if value is None else int(value)
-
-
-def _share_with(path: Path, group: int) -> None:
-    try:
-        os.chown(path, -1, group)
-        path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_ISGID | 0o770)
-    except OSError:
-        pass  # rootless with a single id: everybody in the pod is the same user
 
 
 def _remove_tree(directory: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from minikube_py.api.meta import find_condition
-from minikube_py.api.resources import PODS
+from minikube_py.api.resources import PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, PODS, STORAGECLASSES
 from minikube_py.api.types import Object
 from minikube_py.client.rest import PatchKind
 from tests.support.field import Field
@@ -182,3 +182,51 @@ async def test_a_scheduling_gate_holds_a_pod(field: Field) -> None:
     await field.client.patch(PODS, "held", {"spec": {"schedulingGates": []}}, field.namespace)
     await field.until_phase("held", "Succeeded")
     assert await field.log("held") == "free\n"
+
+
+async def test_a_claim_keeps_what_a_pod_wrote_for_the_next_one(field: Field, tmp_path: Path) -> None:
+    """The claim waits for its first pod, stays while a pod uses it, and leaves the volume behind."""
+    volume, client = f"{field.namespace}-disk", field.client
+    await client.create(STORAGECLASSES, _local_class(volume))
+    await client.create(PERSISTENTVOLUMES, _local_volume(volume, tmp_path))
+    await client.create(PERSISTENTVOLUMECLAIMS, _claim("data", volume), field.namespace)
+    mounted = {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]}
+    mount = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    try:
+        await client.create(PODS, pod("writes", one("echo kept > /v/file", mount, **mounted)), field.namespace)
+        await field.until_phase("writes", "Succeeded")
+        assert (tmp_path / "file").read_text() == "kept\n"
+        await client.create(PODS, pod("reads", one(f"cat /v/file; {STAY}", mount, **mounted)), field.namespace)
+        await field.until_log("reads", "kept")
+        await client.delete(PERSISTENTVOLUMECLAIMS, "data", field.namespace)
+        assert (await field.get(PERSISTENTVOLUMECLAIMS, "data"))["metadata"]["deletionTimestamp"]
+        for name in ("writes", "reads"):
+            await client.delete(PODS, name, field.namespace)
+        await field.until_gone(PERSISTENTVOLUMECLAIMS, "data")
+        assert (await client.get(PERSISTENTVOLUMES, volume))["spec"]["claimRef"]["name"] == "data"
+    finally:
+        await client.delete(STORAGECLASSES, volume)
+        await client.delete(PERSISTENTVOLUMES, volume)
+
+
+def _local_class(name: str) -> dict[str, Any]:
+    fields = {"provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"}
+    return {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name}} | fields
+
+
+def _local_volume(name: str, path: Path) -> dict[str, Any]:
+    anywhere = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "Exists"}]}
+    spec = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": name,
+        "local": {"path": str(path)},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [anywhere]}},
+    }
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
+
+
+def _claim(name: str, storage_class: str) -> dict[str, Any]:
+    resources = {"requests": {"storage": "1Gi"}}
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": storage_class, "resources": resources}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from agent.pods.volumes.atomic import File, write_payload
+from agent.pods.volumes.claims import path_of
 from agent.pods.volumes.errors import MountError, VolumeError
 from agent.pods.volumes.hostpath import prepare_host_path
 from agent.pods.volumes.mounts import container_mounts, inside
 from agent.pods.volumes.payload import Inputs, TokenRequest, references_of, signers_of, tokens_of, volume_files
+from agent.pods.volumes.sharing import share_tree
 from minikube_py.api.pem import encode
 from minikube_py.api.resources import CLUSTERTRUSTBUNDLES, CONFIGMAPS, SECRETS
 from tests.support.podstates import START, make_pod
@@ -246,3 +248,45 @@ def test_host_path_types(tmp_path: Path, kind: str, name: str, message: str | No
         else:
             with pytest.raises(VolumeError, match=message):
                 prepare_host_path(tmp_path / name, kind)
+
+
+def test_host_paths_of_an_agent_in_a_container(tmp_path: Path) -> None:
+    """Checked and made where the machine's files are, links followed as there; told as the machine calls them."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "var").symlink_to("/data")
+    assert prepare_host_path(Path("/var/new"), "DirectoryOrCreate", root=tmp_path) == Path("/var/new")
+    assert (tmp_path / "data" / "new").is_dir()
+    with pytest.raises(VolumeError, match="/data/none is not a directory"):
+        prepare_host_path(Path("/data/none"), "Directory", root=tmp_path)
+
+
+CLAIM = {"metadata": {"name": "data", "namespace": "ns", "uid": "c"}}
+
+
+def _persistent(uid: str = "c", **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "pv"}, "spec": {"claimRef": {"uid": uid}} | spec}
+
+
+def test_where_a_persistent_volume_is() -> None:
+    assert path_of(CLAIM, _persistent(local={"path": "/disk"})) == (Path("/disk"), "Directory")
+    assert path_of(CLAIM, _persistent(hostPath={"path": "/data"})) == (Path("/data"), "")
+    for other, words in (
+        (_persistent("somebody", local={"path": "/disk"}), "another claim"),
+        (_persistent(local={"path": "/dev/sdb"}, volumeMode="Block"), "block device"),
+        (_persistent(nfs={"server": "s", "path": "/"}), "no plugin"),
+    ):
+        with pytest.raises(VolumeError, match=words):
+            path_of(CLAIM, other)
+
+
+def test_a_tree_is_shared_with_its_group_and_links_lead_nowhere(tmp_path: Path) -> None:
+    root, outside = tmp_path / "volume", tmp_path / "outside"
+    (root / "below").mkdir(parents=True, mode=0o700)
+    outside.write_text("mine")
+    outside.chmod(0o600)
+    (root / "below" / "file").touch(mode=0o600)
+    (root / "link").symlink_to(outside)
+    share_tree(root, os.getgid())
+    assert (root / "below").stat().st_mode & 0o7777 == 0o2770
+    assert (root / "below" / "file").stat().st_mode & 0o777 == 0o660
+    assert outside.stat().st_mode & 0o777 == 0o600
