@@ -17,7 +17,6 @@ import orjson
 from apiserver.registry.table import Table
 from apiserver.store.objects import EventType, StoredObject
 from minikube_py.api.resources import Resource
-from minikube_py.api.types import Object
 
 #: Gives the JSON of an object without kind and apiVersion, in the version asked for.
 View = Callable[[StoredObject], bytes]
@@ -171,7 +170,7 @@ class PartialForm(_JSONStream):
         return f"meta.k8s.io/{self.version}"
 
     def object(self, stored: StoredObject) -> bytes:
-        return partial_object(stored.load(), self.api_version)
+        return partial_object(stored, self.api_version)
 
     def item(self, stored: StoredObject) -> bytes:
         return self.object(stored)
@@ -194,9 +193,9 @@ class PartialForm(_JSONStream):
         return events
 
 
-def partial_object(obj: Object, api_version: str) -> bytes:
+def partial_object(stored: StoredObject, api_version: str) -> bytes:
     """An object's metadata as a PartialObjectMetadata."""
-    return type_prefix("PartialObjectMetadata", api_version) + orjson.dumps({"metadata": obj["metadata"]})[1:]
+    return b'%b"metadata":%b}' % (type_prefix("PartialObjectMetadata", api_version), stored.metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,16 +222,15 @@ class TableForm(_JSONStream):
         return head + self.item(stored) + b"]}"
 
     def item(self, stored: StoredObject) -> bytes:
-        obj = stored.load()
-        cells = orjson.dumps(self.table.row(obj, self.now()), default=str)
-        return b'{"cells":%b,"object":%b}' % (cells, self._row_object(stored, obj))
+        cells = orjson.dumps(self.table.row(stored.load(), self.now()), default=str)
+        return b'{"cells":%b,"object":%b}' % (cells, self._row_object(stored))
 
-    def _row_object(self, stored: StoredObject, obj: Object) -> bytes:
+    def _row_object(self, stored: StoredObject) -> bytes:
         if self.include == "Object":
             return type_prefix(self.resource.kind, self.resource.api_version) + self.view(stored)[1:]
         if self.include == "None":
             return b"null"
-        return partial_object(obj, f"meta.k8s.io/{self.version}")
+        return partial_object(stored, f"meta.k8s.io/{self.version}")
 
     def list_head(self, metadata: bytes) -> bytes:
         return self._prefix + b'"metadata":%b,"columnDefinitions":%b,"rows":[' % (metadata, self._columns)

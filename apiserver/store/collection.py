@@ -9,16 +9,15 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
 from typing import Final, NamedTuple, Protocol
 
-import orjson
-
 from apiserver.store.feeds import Feeds
 from apiserver.store.history import History
 from apiserver.store.labels import LabelIndex
-from apiserver.store.objects import Change, StoredObject, at_revision, encode, storage_key
+from apiserver.store.objects import Change, StoredObject, at_revision, encode, encode_parts, storage_key
 from apiserver.store.selectable import FieldTable
 from apiserver.store.selection import Selection
 from apiserver.store.shelf import Shelf
@@ -113,29 +112,24 @@ class Collection:
 
     def preview(self, obj: Object, previous: StoredObject | None) -> StoredObject:
         """What a dry run shows: ``obj`` as it would be stored, under the revision of ``previous`` or under none."""
-        body = {name: value for name, value in obj.items() if name not in ("kind", "apiVersion")}
         meta = {name: value for name, value in obj["metadata"].items() if name != "resourceVersion"}
         if previous is not None:
             meta["resourceVersion"] = str(previous.revision)
         namespace, name = meta.get("namespace") or "", meta["name"]
         revision = previous.revision if previous is not None else 0
-        data = orjson.dumps(body | {"metadata": meta})
-        key = storage_key(namespace, name)
-        return StoredObject(key, revision, namespace, name, meta.get("uid") or "", meta.get("labels") or {}, (), data)
+        key, uid, labels = storage_key(namespace, name), meta.get("uid") or "", meta.get("labels") or {}
+        return StoredObject(key, revision, namespace, name, uid, labels, (), *encode_parts(meta, obj))
 
     def restore(self, obj: Object, revision: int) -> None:
         """Put back what a journal kept, without an event."""
         self._insert(self._stored(obj, revision))
 
     def _stored(self, obj: Object, revision: int) -> StoredObject:
-        data = encode(obj, revision)
+        encoded = encode(obj, revision)
         meta = obj["metadata"]
         namespace, name = meta.get("namespace") or "", meta["name"]
-        values = self.fields.values(obj)
-        key = storage_key(namespace, name)
-        return StoredObject(
-            key, revision, namespace, name, meta.get("uid") or "", meta.get("labels") or {}, values, data
-        )
+        key, uid, labels = storage_key(namespace, name), meta.get("uid") or "", meta.get("labels") or {}
+        return StoredObject(key, revision, namespace, name, uid, labels, self.fields.values(obj), *encoded)
 
     def _commit(self, change: Change) -> None:
         self._timeline.commit(self, change)
@@ -191,7 +185,7 @@ class Collection:
         found = self._in_order(keys, selection.namespace)
         if selection.fields.everything:  # the label index has matched the labels already
             return found
-        matches = selection.matcher(self.fields.paths)
+        matches = replace(selection, namespace="").matcher(self.fields.paths)
         return [stored for stored in found if matches(stored)]
 
     def _in_order(self, keys: AbstractSet[str], namespace: str) -> Sequence[StoredObject]:
