@@ -4,12 +4,17 @@ A flow lives as long as conntrack would keep it: 30 seconds after the last datag
 sides have spoken (nf_conntrack_udp_timeout, nf_conntrack_udp_timeout_stream). It ends at once when its endpoint leaves
 the table, as kube-proxy clears stale conntrack entries, and when the endpoint refuses (ICMP port unreachable), so that
 the client's next datagram goes to another one.
+
+A flood of clients cannot take the descriptors of everybody else: a front end has a share of them, and beyond it a new
+client takes the place of an old one, preferably of one that was never answered (as conntrack drops entries early).
 """
 
 from __future__ import annotations
 
 import errno
+import resource
 import socket
+from itertools import islice
 
 from minikube_py.dataplane.model import Endpoint, Route
 from minikube_py.dataplane.userspace import unreachable
@@ -21,8 +26,17 @@ STREAM_SECONDS = 120.0
 _SWEEP_SECONDS = 5.0
 _DATAGRAMS_PER_TURN = 64
 _LARGEST = 1 << 16
+#: What one front end may have of the process' descriptors, and that where their number is unlimited.
+_SHARE, _MOST_FLOWS = 4, 65_536
+_LOOKED_AT = 8
 
 Client = tuple[str, int]
+
+
+def most_flows() -> int:
+    """How many clients a front end serves at a time."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_FLOWS if limit == resource.RLIM_INFINITY else min(_MOST_FLOWS, max(1, limit // _SHARE))
 
 
 class Flow:
@@ -76,6 +90,7 @@ class UdpFrontend:
         self._route: Route | None = route
         self._flows: dict[Client, Flow] = {}
         self._sweeper: Timer | None = None
+        self._most = most_flows()
         self.sock = sock
         self.now = self._engine.monotonic
         self._engine.register(sock, self._on_ready, self._resume, READING)
@@ -171,6 +186,8 @@ class UdpFrontend:
         endpoint = services.choose(route, client[0], tried)
         if endpoint is None:
             return None
+        if len(self._flows) >= self._most:
+            self._evict()
         sock = self._open(endpoint, services.source_for(route, client[0], endpoint))
         if sock is None:
             return None
@@ -189,10 +206,15 @@ class UdpFrontend:
             return None
 
     def _evict(self) -> None:
-        """Descriptors have run out: the flow that was silent the longest makes room for the next new client."""
-        oldest = min(self._flows.values(), key=lambda flow: flow.last_used, default=None)
-        if oldest is not None:
-            self.end(oldest)
+        """Makes room for the next new client. Flows are looked at in turn, the oldest first, and few at a time."""
+        flows = self._flows
+        for client, flow in list(islice(flows.items(), _LOOKED_AT)):
+            if not flow.replied:
+                self.end(flow)
+                return
+            flows[client] = flows.pop(client)
+        for flow in list(islice(flows.values(), 1)):
+            self.end(flow)
 
     def _sweep(self) -> None:
         now = self.now()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -122,3 +123,40 @@ async def test_client_ip_affinity_holds_over_ports() -> None:
                     client.sendto(b"x", frontend[1:3])
             server = one if await _readable(one) else two
             assert [(await receive(server))[0] for _ in range(6)] == [b"x"] * 6
+
+
+async def test_a_flood_takes_the_place_of_clients_that_were_never_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp, "most_flows", lambda: 8)
+    async with running_plane() as plane:
+        with bound("127.20.0.1") as server, bound("127.0.0.1") as talker, ExitStack() as stack:
+            frontend = publish(plane, server)
+            talker.sendto(b"talk", frontend[1:3])
+            _, flow = await receive(server)
+            server.sendto(b"answer", flow)
+            await receive(talker)
+            for _ in range(40):
+                stack.enter_context(bound("127.0.0.1")).sendto(b"flood", frontend[1:3])
+            flooders = {(await receive(server))[1] for _ in range(40)}
+            assert plane.load() == {frontend: 8}
+            assert len(flooders) > 8
+            talker.sendto(b"talk again", frontend[1:3])
+            assert await receive(server) == (b"talk again", flow)
+
+
+async def test_where_every_client_was_answered_one_of_them_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp, "most_flows", lambda: 4)
+    async with running_plane() as plane:
+        with bound("127.20.0.1") as server:
+            frontend = publish(plane, server)
+            for number in range(12):
+                with bound("127.0.0.1") as client:
+                    client.sendto(b"%d" % number, frontend[1:3])
+                    data, flow = await receive(server)
+                    server.sendto(data, flow)
+                    assert (await receive(client))[0] == b"%d" % number
+            assert plane.load() == {frontend: 4}
+
+
+def test_one_front_end_cannot_have_every_descriptor() -> None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert soft == resource.RLIM_INFINITY or udp.most_flows() <= soft / 2
