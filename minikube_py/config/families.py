@@ -37,7 +37,7 @@ def network_of(family: IPFamily, number: int = 0) -> Network:
     return Network(
         service_cidrs=one.service_cidrs + other.service_cidrs,
         pod_cidrs=one.pod_cidrs + other.pod_cidrs,
-        load_balancer_cidrs=one.load_balancer_cidrs,
+        load_balancer_cidrs=one.load_balancer_cidrs + other.load_balancer_cidrs,
         dns_ips=one.dns_ips + other.dns_ips,
     )
 

@@ -53,6 +53,15 @@ spec: {{ipFamilies: [IPv6], selector: {{app: web}}, ports: [{{port: 80, targetPo
 ---
 apiVersion: v1
 kind: Service
+metadata: {{name: balanced, annotations: {{minik.io/load-balancer-ip-mode: Proxy}}}}
+spec:
+  type: LoadBalancer
+  ipFamilyPolicy: RequireDualStack
+  selector: {{app: web}}
+  ports: [{{port: 80, targetPort: 8080}}]
+---
+apiVersion: v1
+kind: Service
 metadata: {{name: headless}}
 spec: {{clusterIP: None, ipFamilyPolicy: PreferDualStack, selector: {{app: web}}, ports: [{{port: 80}}]}}
 """
@@ -121,6 +130,21 @@ def test_a_pod_keeps_its_address_in_either_family(both: MinikCluster, version: s
     answer = both.exec("client", "curl", "-sS", version, "--max-time", "30", f"http://{name}/")
     (seen,) = [line.removeprefix("client: ") for line in answer.splitlines() if line.startswith("client: ")]
     assert seen.rpartition(":")[0].strip("[]") in own
+
+
+def test_a_balancer_answers_at_an_address_of_each_family(both: MinikCluster) -> None:
+    """``Proxy`` has pods go through the balancer, as those outside do."""
+
+    def given() -> list[str]:
+        balancer = both.get("service", "balanced")["status"].get("loadBalancer") or {}
+        return [each["ip"] for each in balancer.get("ingress") or ()]
+
+    addresses = eventually(given, what="the addresses")
+    assert [_is_ipv6(ip) for ip in addresses] == [False, True]
+    for ip in addresses:
+        url = f"http://[{ip}]/hostname" if _is_ipv6(ip) else f"http://{ip}/hostname"
+        curl = ("curl", "-sS", "--max-time", "5", url)
+        eventually(lambda ask=curl: both.exec("client", *ask, check=False).startswith("web-"), what=url)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
