@@ -37,9 +37,11 @@ def node_frontend(ip: str, port: int, protocol: str = "TCP") -> Frontend:
 
 
 @asynccontextmanager
-async def running_plane(*, monotonic: Callable[[], float] = time.monotonic) -> AsyncIterator[UserspacePlane]:
-    """A plane that serves until the block ends."""
-    engine, clock, tasks = Engine(monotonic=monotonic), SystemClock(), TaskSet("test plane")
+async def running_plane(
+    *, monotonic: Callable[[], float] = time.monotonic, most: int | None = None
+) -> AsyncIterator[UserspacePlane]:
+    """A plane that serves until the block ends, with ``most`` sockets at a time."""
+    engine, clock, tasks = Engine(monotonic=monotonic, most=most), SystemClock(), TaskSet("test plane")
     medium = Medium(engine)
     services = Services(
         medium=medium,

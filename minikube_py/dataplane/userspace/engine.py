@@ -10,8 +10,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import resource
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable
 
@@ -25,8 +27,18 @@ BOTH = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 READING = select.EPOLLIN | select.EPOLLET
 _BATCH = 256
 
+#: The share of the process' descriptors that is left to others, and at least so many.
+_RESERVED_SHARE, _RESERVED = 8, 256
+
 Handler = Callable[[int], None]
 Callback = Callable[[], None]
+
+
+def _most_sockets() -> int:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(limit // 2, limit - max(limit // _RESERVED_SHARE, _RESERVED))
 
 
 class Timer:
@@ -46,11 +58,14 @@ class Timer:
 class Engine:
     """Sockets and the functions that serve them. ``monotonic`` gives seconds.
 
-    Whoever turns the engine sets ``wake``: it is called when work or a timer was added between two turns.
+    Whoever turns the engine sets ``wake``: it is called when work or a timer was added between two turns. ``most`` is
+    how many sockets it should have at a time; by default it leaves a part of the process' descriptors to others, for
+    the process is an agent that must be able to work while its Services are flooded.
     """
 
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic, most: int | None = None) -> None:
         self.monotonic = monotonic
+        self._most = most
         self.wake: Callback = lambda: None
         self._turning = False
         self._epoll = select.epoll()
@@ -64,6 +79,13 @@ class Engine:
     def fileno(self) -> int:
         """Readable when a turn has something to do."""
         return self._epoll.fileno()
+
+    @property
+    def full(self) -> bool:
+        """Whether new clients should wait."""
+        if self._most is None:  # not before the first client: the limit is raised when the process starts
+            self._most = _most_sockets()
+        return len(self._handlers) >= self._most
 
     def register(self, sock: socket.socket, handler: Handler, on_failure: Callback, events: int = BOTH) -> None:
         """Calls ``handler(events)`` at each edge; ``on_failure()`` once if the handler itself fails."""

@@ -33,7 +33,7 @@ class TcpFrontend:
 
     def close(self) -> None:
         """Clients that the kernel has accepted already are taken in first: closing would reset them."""
-        while self._accept_one():
+        while self._accept_one(though_full=True):
             pass
         self._route = None
         self._services.medium.engine.close(self.sock)
@@ -98,8 +98,11 @@ class TcpFrontend:
         if self._route is not None:
             self._on_ready(0)
 
-    def _accept_one(self) -> bool:
+    def _accept_one(self, *, though_full: bool = False) -> bool:
         """Whether there may be another client waiting."""
+        if self._services.medium.engine.full and not though_full:
+            self._pause()
+            return False
         try:
             client, peer = self.sock.accept()
         except BlockingIOError:

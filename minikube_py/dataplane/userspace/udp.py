@@ -186,7 +186,7 @@ class UdpFrontend:
         endpoint = services.choose(route, client[0], tried)
         if endpoint is None:
             return None
-        if len(self._flows) >= self._most:
+        if len(self._flows) >= self._most or self._engine.full:
             self._evict()
         sock = self._open(endpoint, services.source_for(route, client[0], endpoint))
         if sock is None:

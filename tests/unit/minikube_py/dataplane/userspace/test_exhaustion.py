@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from minikube_py.dataplane.userspace.engine import Engine
 from tests.support.planes import node_frontend, route_to, running_plane
 
 _CLIENTS = 30
@@ -34,7 +35,7 @@ def descriptors_left(count: int) -> Iterator[None]:
 @pytest.mark.parametrize("room", [8, 9], ids=["none left", "one left"])
 async def test_clients_wait_in_the_queue_and_are_served_when_there_is_room(room: int) -> None:
     front = node_frontend("127.10.2.1", 23_456)
-    async with running_plane() as plane:
+    async with running_plane(most=10_000) as plane:
         with ExitStack() as stack:
             server = stack.enter_context(_listening_server())
             plane.apply({front: route_to(front, server.getsockname()[:2])})
@@ -50,6 +51,42 @@ async def test_clients_wait_in_the_queue_and_are_served_when_there_is_room(room:
             greeting.cancel()
             await asyncio.wait([greeting])
         assert answers.count(b"hello") >= _CLIENTS - 4, "only those whose second descriptor was missing are reset"
+
+
+async def test_services_leave_descriptors_to_the_rest_of_the_agent() -> None:
+    """Clients beyond the data plane's share wait, and take the place of those who go."""
+    front = node_frontend("127.10.2.2", 23_457)
+    async with running_plane(most=1 + 2 * 3) as plane:
+        with ExitStack() as stack:
+            server = stack.enter_context(_listening_server())
+            plane.apply({front: route_to(front, server.getsockname()[:2])})
+            clients = [stack.enter_context(socket.socket()) for _ in range(9)]
+            for client in clients:
+                client.setblocking(False)
+                await _connect(client, (front.ip, front.port))
+            greeting = asyncio.ensure_future(_greet_all(server))
+            try:
+                for client in clients:
+                    assert await _read(client) == b"hello"
+                    assert plane.load()[front] <= 3
+                    client.close()
+            finally:
+                greeting.cancel()
+                await asyncio.wait([greeting])
+
+
+def test_a_process_with_few_descriptors_keeps_half_of_them() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as stack:
+        engine = Engine()
+        stack.callback(engine.shut_down)
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 200, limits[1]))
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+        for _ in range(most):
+            assert not engine.full
+            engine.register(stack.enter_context(socket.socket()), lambda _: None, lambda: None)
+        assert engine.full
 
 
 def _listening_server() -> socket.socket:
