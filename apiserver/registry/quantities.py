@@ -6,14 +6,22 @@ Follows ``validateResourceRequirements`` and ``pkg/apis/core/helper``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from apiserver.registry.checks import NEGATIVE, NOT_POSITIVE, Errors, Fields, check
 from minikube_py.api import names
 from minikube_py.api.fields import duplicate, forbidden, invalid, not_found, not_supported, required
-from minikube_py.api.quantity import bytes_of, canonical_quantity, format_quantity, parse_quantity, quantity
+from minikube_py.api.quantity import (
+    bytes_of,
+    canonical_quantity,
+    format_quantity,
+    is_whole,
+    parse_quantity,
+    quantity,
+    rounded_up,
+)
 
 _CONTAINER = frozenset({"cpu", "memory", "ephemeral-storage"})
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
@@ -51,7 +59,7 @@ def canonical(text: Any) -> str:
         parsed = quantity(text)
     except ValueError:
         return str(text)
-    rounded = parsed.value.quantize(Decimal("0.001"), rounding=ROUND_UP)
+    rounded = rounded_up(parsed.value, 3)
     return format_quantity(rounded, parsed.form) if rounded != parsed.value else canonical_quantity(text)
 
 
@@ -140,7 +148,7 @@ def validate_amount(name: str, value: Any, path: str, errors: Errors) -> None:
     number = amount(value)
     if number < 0:
         errors.append(invalid(path, canonical(value), NEGATIVE))
-    if number % 1 and is_integer(name):
+    if not is_whole(number) and is_integer(name):
         errors.append(invalid(path, value, "must be an integer"))
 
 
@@ -183,7 +191,7 @@ def _validate_entry(name: str, value: Any, path: str, name_check: NameCheck, err
     validate_amount(name, value, path, errors)
     if is_hugepages(name):
         size = amount(name.removeprefix("hugepages-"))
-        if size <= 0 or size % 1 or bytes_of(value) % size:
+        if size <= 0 or not is_whole(size) or bytes_of(value) % bytes_of(size):
             detail = f"{canonical(value)} is not positive integer multiple of {name}"
             errors.append(invalid(path, canonical(value), detail))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_UP, Context, Decimal, InvalidOperation
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_UP, Context, Decimal, InvalidOperation
 from enum import StrEnum
 
 #: The words of a parse failure, as clients see them inside a 400.
@@ -24,8 +24,8 @@ _BINARY_NAMES = {exponent: name for name, exponent in _BINARY.items()} | {0: ""}
 _EXPONENT = re.compile(r"[eE]([+-]?[0-9]+)")
 _LARGEST_EXPONENT = 1_000
 _MAX_INT64 = (1 << 63) - 1
-_NANO = Decimal("1e-9")
-_EXACT = Context(prec=4_000, rounding=ROUND_UP)
+_NANO = 9
+_EXACT = Context(prec=MAX_PREC, rounding=ROUND_UP, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 class Form(StrEnum):
@@ -77,7 +77,20 @@ def canonical_quantity(given: str | int | float) -> str:
 
 def format_quantity(value: Decimal | int, form: Form = Form.DECIMAL_SI) -> str:
     """An amount in canonical form."""
-    return _canonical(_round_to_nano(Decimal(value)), form)
+    return _canonical(rounded_up(Decimal(value), _NANO), form)
+
+
+def rounded_up(value: Decimal, places: int) -> Decimal:
+    """``value`` with no more decimal places than these, away from zero."""
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -places:
+        return value.quantize(Decimal(1).scaleb(-places), context=_EXACT)
+    return value
+
+
+def is_whole(value: Decimal) -> bool:
+    """Whether an amount has no fraction, however large it is (``%`` gives up beyond the context's precision)."""
+    return value == value.to_integral_value()
 
 
 def cpu_millis(given: str | int | float | Decimal) -> int:
@@ -103,7 +116,7 @@ def _number(shape: re.Match[str]) -> Decimal:
 
 
 def _parse_decimal(text: str, shape: re.Match[str], exponent: int, form: Form) -> Quantity:
-    value = _round_to_nano(_number(shape).scaleb(exponent, _EXACT))
+    value = rounded_up(_number(shape).scaleb(exponent, _EXACT), _NANO)
     digits = (shape["whole"].lstrip("0") or "0") + (shape["rest"] or "")
     scale = exponent - len(shape["rest"] or "")
     kept = scale >= -9 and scale % 3 == 0 and not digits.endswith("000") and digits[0] != "0" and len(digits) <= 18
@@ -112,7 +125,7 @@ def _parse_decimal(text: str, shape: re.Match[str], exponent: int, form: Form) -
 
 def _parse_binary(text: str, shape: re.Match[str], exponent: int) -> Quantity:
     exact = _EXACT.multiply(_number(shape), Decimal(1 << exponent))
-    value = _round_to_nano(exact)
+    value = rounded_up(exact, _NANO)
     value = max(-Decimal(_MAX_INT64), min(value, Decimal(_MAX_INT64)))
     if 0 < abs(value) < 1:
         return Quantity(value, Form.DECIMAL_SI)
@@ -121,17 +134,10 @@ def _parse_binary(text: str, shape: re.Match[str], exponent: int) -> Quantity:
     return Quantity(value, Form.BINARY_SI, text if kept else "")
 
 
-def _round_to_nano(value: Decimal) -> Decimal:
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -9:
-        return value.quantize(_NANO, context=_EXACT)
-    return value
-
-
 def _canonical(value: Decimal, form: Form) -> str:
     if value == 0:
         return "0"
-    if form is Form.BINARY_SI and abs(value) >= 1024 and value == value.to_integral_value():
+    if form is Form.BINARY_SI and abs(value) >= 1024 and is_whole(value):
         return _binary_text(int(value))
     return _decimal_text(value, form)
 

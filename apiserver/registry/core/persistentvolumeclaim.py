@@ -16,6 +16,7 @@ from apiserver.registry.strategy import KindStrategy, UpdateRules, keep_all_but_
 from apiserver.registry.table import AGE, NAME, Column, Table, age, wide
 from minikube_py.api.fields import forbidden, required
 from minikube_py.api.meta import annotations_of, name_of
+from minikube_py.api.quantity import is_whole
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
@@ -109,7 +110,7 @@ def _warn(claim: Object, _old: Object | None) -> list[str]:
     resources = claim["spec"].get("resources") or {}
     for kind in ("requests", "limits"):
         value = (resources.get(kind) or {}).get("storage") or 0
-        if amount(value) % 1:
+        if not is_whole(amount(value)):
             path = f"spec.resources.{kind}[storage]"
             warnings.append(f'{path}: fractional byte value "{canonical(value)}" is invalid, must be an integer')
     return warnings

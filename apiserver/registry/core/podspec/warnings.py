@@ -8,6 +8,7 @@ from apiserver.registry.checks import Fields
 from apiserver.registry.core.podspec.security import containers_with_path
 from apiserver.registry.quantities import amount
 from minikube_py.api import names
+from minikube_py.api.quantity import is_whole
 from minikube_py.api.types import Object
 
 _GONE_VOLUMES = {
@@ -118,7 +119,7 @@ def _container_warnings(container: Fields, path: str) -> Iterator[str]:
     for kind in ("limits", "requests"):
         for name in ("memory", "ephemeral-storage"):
             value = (resources.get(kind) or {}).get(name)
-            if value is not None and amount(value) % 1:
+            if value is not None and not is_whole(amount(value)):
                 advice = f'fractional byte value "{value}" is invalid, must be an integer'
                 yield f"{path}.resources.{kind}[{name}]: {advice}"
     seen: set[str] = set()

@@ -14,8 +14,10 @@ from minikube_py.api.quantity import (
     canonical_quantity,
     cpu_millis,
     format_quantity,
+    is_whole,
     parse_quantity,
     quantity,
+    rounded_up,
 )
 
 
@@ -129,3 +131,15 @@ def test_millicores_round_up(text: str, millis: int) -> None:
 )
 def test_bytes_round_up(text: str, whole: int) -> None:
     assert bytes_of(text) == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [("1e400", True), ("-1e400", True), ("9" * 5000, True), ("9" * 5000 + ".0001", False), ("1e-400", False)],
+)
+def test_no_amount_is_too_large(text: str, whole: bool) -> None:
+    amount = parse_quantity(text)
+    assert is_whole(amount) is whole
+    assert abs(rounded_up(amount, 3)) >= abs(amount)
+    assert abs(bytes_of(text)) < 1 << 63
+    assert quantity(canonical_quantity(text)).value == amount
