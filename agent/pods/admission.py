@@ -15,6 +15,7 @@ from minikube_py.api.nodeaffinity import matches_required
 from minikube_py.api.podresources import amounts, pod_requests
 from minikube_py.api.types import Object
 
+NODE_AFFINITY = "NodeAffinity"
 #: The sysctls that a pod may set without the node's leave (``pkg/kubelet/sysctl``), all of its own namespaces.
 SAFE_SYSCTLS = frozenset(
     {
@@ -32,7 +33,7 @@ def admit(pod: Object, others: Iterable[Object], node: Object | None) -> Outcome
     if node is None:
         return None
     active = [other for other in others if uid_of(other) != uid_of(pod) and not _is_over(other)]
-    return _sysctls(pod) or _affinity(pod, node) or _ports(pod, active) or _resources(pod, active, node)
+    return _system(pod) or _sysctls(pod) or _affinity(pod, node) or _ports(pod, active) or _resources(pod, active, node)
 
 
 def resize_refusal(pod: Object, others: Iterable[Object], node: Object | None) -> str | None:
@@ -51,6 +52,12 @@ def _refused(reason: str, message: str) -> Outcome:
     return Outcome("Failed", reason, f"Pod was rejected: {message}")
 
 
+def _system(pod: Object) -> Outcome | None:
+    if ((spec_of(pod).get("os") or {}).get("name") or "linux") == "linux":
+        return None
+    return _refused("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+
+
 def _sysctls(pod: Object) -> Outcome | None:
     spec = spec_of(pod)
     for one in (spec.get("securityContext") or {}).get("sysctls") or ():
@@ -67,9 +74,9 @@ def _sysctls(pod: Object) -> Outcome | None:
 
 
 def _affinity(pod: Object, node: Object) -> Outcome | None:
-    if matches_required(spec_of(pod), node):
+    if matches_required(pod, node):
         return None
-    return _refused("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+    return _refused(NODE_AFFINITY, "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
 
 
 def host_ports(pod: Object) -> set[tuple[str, str, int]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.network.pods import PodNetwork
-from agent.pods.admission import admit, resize_refusal
+from agent.pods.admission import NODE_AFFINITY, admit, resize_refusal
 from agent.pods.conditions import foreign_conditions
 from agent.pods.events import Recorder
 from agent.pods.eviction import Candidate, LocalStorageEviction
@@ -42,9 +42,11 @@ from agent.pods.worker import PodWorker
 from agent.runtime.protocol import ContainerStatus, Runtime, RuntimeFault
 from minikube_py.aio.clock import Clock
 from minikube_py.aio.tasks import TaskSet
+from minikube_py.api.errors import StatusError
 from minikube_py.api.meta import key_of, metadata, uid_of
-from minikube_py.api.resources import PODS, SERVICES
+from minikube_py.api.resources import NODES, PODS, SERVICES
 from minikube_py.api.types import Object
+from minikube_py.client.errors import ConnectionFailed
 from minikube_py.client.informers import InformerSet
 from minikube_py.client.rest import Client
 
@@ -188,6 +190,7 @@ class PodManager:
             allocatable=deps.allocatable,
             images=ImageVolumes(images=deps.runtime.images, secrets=environment.pull_secrets),
             own_mounts=deps.node.own_mounts,
+            host_root=deps.node.host_root,
         )
         return PodServices(
             node=deps.node,
@@ -208,8 +211,16 @@ class PodManager:
             room_made=self._room_made,
         )
 
-    def _admit(self, pod: Object) -> Outcome | None:
-        return admit(pod, self._allocated(), self._deps.node_object())
+    async def _admit(self, pod: Object) -> Outcome | None:
+        """A Node that does not match is read again: it may have got the label that its pod was bound for just now."""
+        refusal = admit(pod, self._allocated(), self._deps.node_object())
+        if refusal is None or refusal.reason != NODE_AFFINITY:
+            return refusal
+        try:
+            node = await self._objects.read(NODES, "", self._deps.node.name)
+        except (StatusError, ConnectionFailed):
+            return refusal
+        return admit(pod, self._allocated(), node)
 
     def _admit_resize(self, pod: Object) -> str | None:
         return resize_refusal(pod, self._allocated(), self._deps.node_object())

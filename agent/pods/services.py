@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from minikube_py.client.rest import Client
 class NodeSettings:
     """The node that the pods run on. ``host_resolv_conf`` is read anew for every pod: laptops change networks.
 
-    ``own_mounts`` is whether containers see what the agent mounts.
+    ``own_mounts`` is whether containers see what the agent mounts; ``host_root`` where the agent sees the files of the
+    machine that runs them.
     """
 
     name: str
@@ -37,6 +38,7 @@ class NodeSettings:
     state_dir: Path
     memory_bytes: int = 0
     own_mounts: bool = False
+    host_root: Path = Path("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,6 @@ class PodServices:
     hooks: HookRunner
     stopper: ContainerStopper
     host_ports: HostPorts
-    admit: Callable[[Object], Outcome | None]
+    admit: Callable[[Object], Awaitable[Outcome | None]]
     admit_resize: Callable[[Object], str | None]
     room_made: Callable[[], None]

@@ -207,7 +207,7 @@ class PodWorker:
         state, services = self.state, self._services
         await self._sync.adopt()
         if not services.view.get(state.uid).sandboxes and not self._must_end():
-            state.outcome = services.admit(state.pod)
+            state.outcome = await services.admit(state.pod)
             state.allocation = allocation_of(state.pod)
             if state.outcome is not None:
                 state.events.warning(state.outcome.reason, state.outcome.message)

@@ -70,7 +70,7 @@ class JobController(Controller):
         streak = self._note_streak(job, tally, now)
         result = plan.outcome(job, tally, now)
         job = await self._write_status(job, tally, result, now)
-        await self._release(tally.release)
+        await self._release(tally.release if result is None else [*tally.release, *tally.held])
         changes = plan.plan_pods(job, tally, now, over=result is not None)
         error = await self._control.delete_many(job, changes.delete)
         wait = self._wait(key, job, tally, streak)

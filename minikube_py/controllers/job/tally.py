@@ -52,6 +52,8 @@ class Tally:
     newly_failed: list[Object] = field(default_factory=list)
     newly_succeeded: list[Object] = field(default_factory=list)
     fail_job: Verdict | None = None
+    #: Ended pods that nobody else tells their index's failures of: held until there is a successor that does.
+    held: list[Object] = field(default_factory=list)
     #: How often each index has failed, as far as its pods still tell.
     index_failures: dict[int, IndexFailures] = field(default_factory=dict)
 
@@ -95,14 +97,29 @@ def take_tally(job: Object, pods: Sequence[Object]) -> Tally:
     tally.failed += lost
     for pod in pods:
         _count_ended(job, pod, tally)
-        index = index_of(pod)
-        if index is not None and phase_of(pod) == "Failed":
-            found = failures_with(pod, ignored=judge_failure(job, pod).action == IGNORE)
-            tally.index_failures[index] = max(tally.index_failures.get(index, found), found, key=lambda one: one.all)
+    _note_index_failures(job, pods, tally)
     if is_indexed(job):
         tally.succeeded = len(tally.completed)
         tally.uncounted_succeeded = []
     return tally
+
+
+def _note_index_failures(job: Object, pods: Sequence[Object], tally: Tally) -> None:
+    """A pod that somebody deletes early would take the count of its index with it: the last of each index is held."""
+    tellers: dict[int, Object] = {}
+    for pod in pods:
+        index = index_of(pod)
+        if index is None or phase_of(pod) == "Succeeded" or not _is_over(job, pod):
+            continue
+        found = failures_with(pod, ignored=judge_failure(job, pod).action == IGNORE)
+        if index not in tellers or found.all > tally.index_failures[index].all:
+            tellers[index], tally.index_failures[index] = pod, found
+    if (job.get("spec") or {}).get("backoffLimitPerIndex") is None:
+        return
+    told = tally.completed | tally.failed_indexes | {index_of(pod) for pod in tally.active}
+    names = {uid_of(pod) for index, pod in tellers.items() if index not in told}
+    tally.held = [pod for pod in tally.release if uid_of(pod) in names]
+    tally.release = [pod for pod in tally.release if uid_of(pod) not in names]
 
 
 def status_counts(job: Object, tally: Tally) -> Object:

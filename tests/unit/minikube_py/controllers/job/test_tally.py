@@ -50,3 +50,25 @@ def test_failures_per_index() -> None:
     tally = take_tally(limited, [pod("a", "Failed", index=1)])
     assert tally.failed_indexes == {1}
     assert {index: found.counted for index, found in tally.index_failures.items()} == {1: 1}
+
+
+def names(pods: list[Object]) -> list[str]:
+    return [each["metadata"]["name"] for each in pods]
+
+
+def test_the_last_failed_pod_of_an_index_is_held_until_another_tells_its_count() -> None:
+    limited = job(completionMode="Indexed", completions=3, backoffLimitPerIndex=5)
+    count = {"batch.kubernetes.io/job-completion-index": "1", "batch.kubernetes.io/job-index-failure-count": "1"}
+    first, second = pod("a", "Failed", index=1), pod("b", "Failed", annotations=count)
+    tally = take_tally(limited, [first, second])
+    assert (names(tally.held), names(tally.release), tally.uncounted_failed) == (["b"], ["a"], ["a", "b"])
+    successor = take_tally(limited, [second, pod("c", index=1)])
+    assert (names(successor.held), names(successor.release)) == ([], ["b"])
+    plain = take_tally(job(completionMode="Indexed", completions=3), [second])
+    assert names(plain.release) == ["b"], "where failures are not counted by index, nothing is held"
+
+
+def test_a_deleted_pod_counts_for_its_index() -> None:
+    limited = job(completionMode="Indexed", completions=3, backoffLimitPerIndex=5)
+    tally = take_tally(limited, [pod("a", index=1, deletionTimestamp="2026-01-01T00:00:00Z")])
+    assert tally.index_failures[1].counted == 1
