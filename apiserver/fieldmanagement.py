@@ -5,18 +5,30 @@ The rules are in ``apiserver.schema.managedfields``; this module only knows both
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from apiserver.routes.bodies import validation_of
+from apiserver.routes.conversion import other_versions
 from apiserver.routes.options import WriteOptions
 from apiserver.routes.writing import WriteRequest
 from apiserver.schema import yamltext
 from apiserver.schema.managedfields.manager import Author, FieldManagement
+from apiserver.schema.managedfields.versions import Translation, Translations
 from apiserver.schema.schema import FieldValidation, Kind, Schema
 from minikube_py.api.errors import BadRequest
 from minikube_py.api.meta import format_time
 from minikube_py.api.patch import json_type
-from minikube_py.api.resources import Resource
+from minikube_py.api.resources import (
+    DEPLOYMENTS,
+    FLOWSCHEMAS,
+    PRIORITYLEVELCONFIGURATIONS,
+    RESOURCECLAIMS,
+    SERVICECIDRS,
+    VOLUMEATTACHMENTS,
+    Resource,
+)
 from minikube_py.api.types import Object
 
 SCALE = Kind("autoscaling", "v1", "Scale")
@@ -29,15 +41,34 @@ class FieldTracker:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._fields = FieldManagement(schema.model, schema.completer)
+        self._others: dict[Resource, Translations] = {}
         self._scale = schema.model.kind(*SCALE) or ""
 
     def track(self, new: Object, old: Object | None, request: WriteRequest) -> None:
         """Set the managedFields of ``new`` in place. An apply has set them already."""
-        resource = request.served.collection.resource
         if request.apply:
             return
-        name = self._schema.model.of_resource(resource).name
-        self._fields.update(name, old, new, _author(request, resource), reset=_reset(request, resource))
+        served, resource = request.served, request.served.resource
+        shown = new if served.conversion is None else served.show(new)
+        self._fields.update(
+            self._schema.model.of_resource(resource).name,
+            old if old is None else served.show(old),
+            shown,
+            _author(request, resource),
+            reset=_reset(request, resource),
+            translations=self._translations(resource),
+        )
+        if shown is not new:
+            _carry(shown["metadata"], new["metadata"])
+
+    def _translations(self, resource: Resource) -> Translations:
+        found = self._others.get(resource)
+        if found is None:
+            found = self._others[resource] = {
+                other.api_version: Translation(self._schema.model.of_resource(other).name, convert)
+                for other, convert in other_versions(resource)
+            }
+        return found
 
     def settle(self, new: Object, old: Object) -> None:
         """Take back a change of nothing but the times of managedFields."""
@@ -54,6 +85,7 @@ class FieldTracker:
             _author(request, resource),
             force=options.force,
             reset=_reset(request, resource),
+            translations=self._translations(resource),
         )
         return self._schema.decode(applied, resource, FieldValidation.IGNORE).object
 
@@ -64,7 +96,7 @@ class FieldTracker:
         """
         resource = request.served.resource
         scale = self._read(body, request, options)
-        author = _author(request, resource)
+        author = replace(_author(request, resource), time="")  # upstream's scales lose it
         self._fields.check(self._scale, scale, replace(author, api_version=SCALE.api_version))
         meta = present["metadata"]
         config = {
@@ -103,8 +135,27 @@ def _author(request: WriteRequest, resource: Resource) -> Author:
     )
 
 
+def _carry(shown: Object, stored: Object) -> None:
+    """Managers are stored as they were worked out in the author's version."""
+    if "managedFields" in shown:
+        stored["managedFields"] = shown["managedFields"]
+    else:
+        stored.pop("managedFields", None)
+
+
+#: What an update of status cannot set besides the spec (``GetResetFields`` of upstream's strategies).
+_KEPT_BY_STATUS: Mapping[Resource, str] = MappingProxyType(
+    {DEPLOYMENTS: "metadata.labels"}
+    | dict.fromkeys(
+        (FLOWSCHEMAS, PRIORITYLEVELCONFIGURATIONS, RESOURCECLAIMS, SERVICECIDRS, VOLUMEATTACHMENTS),
+        "metadata",
+    )
+)
+
+
 def _reset(request: WriteRequest, resource: Resource) -> tuple[str, ...]:
-    """What cannot be set here: status through the main path, spec through the status path."""
+    """What cannot be set here: status through the main path, spec (and more of some kinds) through the status path."""
     if request.subresource == "status":
-        return ("spec",)
+        kept = _KEPT_BY_STATUS.get(resource)
+        return ("spec", kept) if kept is not None else ("spec",)
     return ("status",) if not request.subresource and resource.subresource("status") else ()

@@ -159,6 +159,16 @@ def _keep(new: dict[str, Any], old: dict[str, Any], field_name: str) -> None:
 STATUS_RULES = UpdateRules(prepare=keep_all_but_status)
 
 
+def keep_all_but_mere_status(new: Object, old: Object, ctx: RequestContext) -> None:
+    """The same of kinds whose status updates leave metadata alone as well (``ResetObjectMetaForStatus``)."""
+    keep_all_but_status(new, old, ctx)
+    for field_name in ("labels", "annotations", "finalizers", "ownerReferences"):
+        _keep(new["metadata"], old["metadata"], field_name)
+
+
+MERE_STATUS_RULES = UpdateRules(prepare=keep_all_but_mere_status)
+
+
 @dataclass(frozen=True, kw_only=True)
 class KindStrategy:
     """The strategy of every built-in kind: adding a kind is filling in the functions that differ.

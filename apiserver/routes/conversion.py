@@ -6,6 +6,8 @@ v1 of the autoscaler cannot say travels in annotations.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -62,7 +64,7 @@ def _cpu_target(metric: dict[str, Any]) -> int | None:
 
 
 def _autoscaler_from_v2(obj: Object) -> Object:
-    meta, spec, status = dict(obj["metadata"]), dict(obj.get("spec") or {}), dict(obj.get("status") or {})
+    meta, spec, status = (dict(obj.get(part) or {}) for part in ("metadata", "spec", "status"))
     annotations = dict(meta.get("annotations") or {})
     rest = []
     for metric in spec.pop("metrics", None) or ():
@@ -85,6 +87,7 @@ def _autoscaler_from_v2(obj: Object) -> Object:
     annotations |= {name: orjson.dumps(value).decode() for name, value in carried.items() if value}
     if annotations:
         meta["annotations"] = annotations
+    status = {"currentReplicas": 0, "desiredReplicas": 0} | status
     kind = {"kind": "HorizontalPodAutoscaler", "apiVersion": HORIZONTALPODAUTOSCALERS_V1.api_version}
     return kind | {"metadata": meta, "spec": spec, "status": status}
 
@@ -128,3 +131,23 @@ _CONVERSIONS = {
 def conversion_of(resource: Resource) -> Conversion | None:
     """How ``resource`` is stored; None where it is its own storage version."""
     return _CONVERSIONS.get(resource)
+
+
+def other_versions(resource: Resource) -> list[tuple[Resource, Callable[[Object], Object]]]:
+    """The other versions that a kind is served in, and how an object of ``resource`` looks there."""
+    mine = _CONVERSIONS.get(resource)
+    storage = mine.storage if mine is not None else resource
+    to_storage = mine.to_storage if mine is not None else _same
+    found = [(storage, to_storage)] if mine is not None else []
+    for other, conversion in _CONVERSIONS.items():
+        if conversion.storage == storage and other != resource:
+            found.append((other, partial(_through, to_storage, conversion.from_storage)))
+    return found
+
+
+def _same(obj: Object) -> Object:
+    return obj
+
+
+def _through(first: Callable[[Object], Object], second: Callable[[Object], Object], obj: Object) -> Object:
+    return second(first(obj))

@@ -157,13 +157,13 @@ def _check_preconditions(request: WriteRequest, options: DeleteOptions, present:
             f"the UID in the precondition ({options.uid}) does not match the UID in record ({present.uid}). "
             "The object might have been deleted and then recreated"
         )
-        raise kind_conflict(request.served.resource, present.name, why)
+        raise kind_conflict(request.served.collection.resource, present.name, why)
     if options.resource_version is not None and options.resource_version != str(present.revision):
         why = (
             f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion "
             f"in record ({present.revision}). The object might have been modified"
         )
-        raise kind_conflict(request.served.resource, present.name, why)
+        raise kind_conflict(request.served.collection.resource, present.name, why)
 
 
 def _finalizers(request: WriteRequest, options: DeleteOptions, obj: Object) -> list[str]:

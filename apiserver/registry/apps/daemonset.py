@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
-from apiserver.registry.checks import Errors, Fields, immutable, nonnegative
+from apiserver.registry.checks import Errors, Fields, immutable, nonnegative, same
+from apiserver.registry.context import RequestContext
 from apiserver.registry.core.podspec.defaults import default_template
 from apiserver.registry.core.podspec.spec import validate_template
 from apiserver.registry.labelselectors import is_empty, matches, validate_label_selector
@@ -33,15 +35,18 @@ from apiserver.registry.workload import (
     warn_template,
 )
 from minikube_py.api.fields import invalid, not_supported, required
-from minikube_py.api.meta import name_of
+from minikube_py.api.meta import annotations_of, name_of
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
+_GENERATION = re.compile(r"[0-9]{1,18}")
 _COUNTS = (
     "currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady", "observedGeneration",
     "updatedNumberScheduled", "numberAvailable", "numberUnavailable", "collisionCount",
 )  # fmt: skip
 
+#: How often the template has changed: a field of the oldest versions, which later ones carry as an annotation.
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 _ALWAYS_SHOWN = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
 
 
@@ -57,6 +62,26 @@ def _default(daemon_set: Object) -> None:
     if spec.get("revisionHistoryLimit") is None:
         spec["revisionHistoryLimit"] = 10
     default_template(spec.setdefault("template", {}))
+    _set_generation(daemon_set, _generation(daemon_set))
+
+
+def _generation(daemon_set: Object) -> int:
+    text = annotations_of(daemon_set).get(TEMPLATE_GENERATION, "")
+    return int(text) if _GENERATION.fullmatch(text) else 0
+
+
+def _set_generation(daemon_set: Object, generation: int) -> None:
+    meta = daemon_set.setdefault("metadata", {})
+    meta["annotations"] = (meta.get("annotations") or {}) | {TEMPLATE_GENERATION: str(generation)}
+
+
+def _prepare_new(daemon_set: Object, _ctx: RequestContext) -> None:
+    _set_generation(daemon_set, max(1, _generation(daemon_set)))
+
+
+def _prepare_change(new: Object, old: Object, _ctx: RequestContext) -> None:
+    changed = not same(new["spec"].get("template"), old["spec"].get("template"))
+    _set_generation(new, _generation(old) + (1 if changed else 0))
 
 
 def _validate(daemon_set: Object, errors: Errors) -> None:
@@ -152,6 +177,8 @@ def strategy(resource: Resource) -> KindStrategy:
         resource=resource,
         defaulter=_default,
         has_status=True,
+        prepare_new=_prepare_new,
+        prepare_change=_prepare_change,
         new_status=lambda: dict.fromkeys(_ALWAYS_SHOWN, 0),
         generation_fields=("spec",),
         validate=_validate,

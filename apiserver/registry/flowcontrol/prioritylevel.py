@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from apiserver.registry.checks import Errors, Fields, require_one_of
-from apiserver.registry.strategy import KindStrategy
+from apiserver.registry.strategy import MERE_STATUS_RULES, KindStrategy
 from apiserver.registry.table import AGE, NAME, NONE, Column, Table, age
 from minikube_py.api.fields import forbidden, invalid, required
 from minikube_py.api.meta import name_of
@@ -119,6 +119,7 @@ def strategy(resource: Resource) -> KindStrategy:
         resource=resource,
         defaulter=_default,
         has_status=True,
+        subresources={"status": MERE_STATUS_RULES},
         generation_fields=("spec",),
         validate=_validate,
         table=_TABLE,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from apiserver.registry.checks import IMMUTABLE, Errors, check
-from apiserver.registry.strategy import KindStrategy
+from apiserver.registry.strategy import MERE_STATUS_RULES, KindStrategy
 from apiserver.registry.table import AGE, NAME, Column, Table, age
 from minikube_py.api import names
 from minikube_py.api.fields import invalid, required
@@ -60,6 +60,7 @@ def strategy(resource: Resource) -> KindStrategy:
     return KindStrategy(
         resource=resource,
         has_status=True,
+        subresources={"status": MERE_STATUS_RULES},
         validate_new=_validate,
         validate_change=_validate_change,
         table=Table((NAME, Column("CIDRs", description="The ranges, one of each family."), AGE), _cells),

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from apiserver.registry.checks import Errors, immutable, require_name
-from apiserver.registry.strategy import KindStrategy
+from apiserver.registry.strategy import MERE_STATUS_RULES, KindStrategy
 from apiserver.registry.table import AGE, NAME, Column, Table, age
 from minikube_py.api import names
 from minikube_py.api.fields import invalid, required
@@ -72,6 +72,7 @@ def claim_strategy(resource: Resource) -> KindStrategy:
         resource=resource,
         defaulter=_default_claim,
         has_status=True,
+        subresources={"status": MERE_STATUS_RULES},
         validate_change=_fixed_spec,
         table=Table((NAME, state, AGE), _claim_cells),
     )

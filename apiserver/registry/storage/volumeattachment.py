@@ -7,7 +7,7 @@ from typing import Any
 
 from apiserver.registry.checks import Errors, Fields, check, immutable
 from apiserver.registry.core.podspec.sources import validate_csi_driver_name
-from apiserver.registry.strategy import KindStrategy
+from apiserver.registry.strategy import MERE_STATUS_RULES, KindStrategy
 from apiserver.registry.table import AGE, NAME, Column, Table, age
 from minikube_py.api import names
 from minikube_py.api.fields import forbidden, required
@@ -75,6 +75,7 @@ def strategy(resource: Resource) -> KindStrategy:
     return KindStrategy(
         resource=resource,
         has_status=True,
+        subresources={"status": MERE_STATUS_RULES},
         new_status=lambda: {"attached": False},
         validate=_validate,
         validate_change=_validate_change,

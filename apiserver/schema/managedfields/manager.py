@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/ and ``apimachi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -41,6 +41,7 @@ from apiserver.schema.managedfields.fieldsets import (
     without,
 )
 from apiserver.schema.managedfields.merging import merge, remove, with_named_fields
+from apiserver.schema.managedfields.versions import NO_TRANSLATIONS, Elsewhere, Translations
 from apiserver.schema.model import Model
 from minikube_py.api.errors import BadRequest, Cause, Conflict, OtherStatus
 from minikube_py.api.types import Object
@@ -75,11 +76,20 @@ class FieldManagement:
         self._blank: dict[str, Object] = {}
         self._specs: dict[tuple[str, bytes], tuple[FieldSet, FieldSet]] = {}
 
-    def update(self, name: str, old: Object | None, new: Object, author: Author, *, reset: Iterable[str] = ()) -> None:
+    def update(
+        self,
+        name: str,
+        old: Object | None,
+        new: Object,
+        author: Author,
+        *,
+        reset: Iterable[str] = (),
+        translations: Translations = NO_TRANSLATIONS,
+    ) -> None:
         """Give the author what ``new`` (in wire form) changes of ``old``; sets ``new``'s managedFields in place.
 
-        ``old`` is None for a create. ``reset`` names top-level fields that this path cannot set. An object without
-        managers is not followed until somebody applies to it.
+        ``old`` is None for a create. ``reset`` names fields (``metadata.labels``) that this path cannot set. An object
+        without managers is not followed until somebody applies to it. ``translations`` are the kind's other versions.
         """
         meta = new["metadata"]
         given = meta.pop("managedFields", None)
@@ -89,13 +99,15 @@ class FieldManagement:
             return
         changed, removed = self._created(name, new) if old is None else self._changes(name, old, new)
         for field in reset:
-            changed, removed = without(changed, f"f:{field}"), without(removed, f"f:{field}")
+            path = [f"f:{name}" for name in field.split(".")]
+            changed, removed = _without_path(changed, path), _without_path(removed, path)
         if changed is None and removed is None:
             kept = present if given is None or author.subresource else write_entries(table)
             if kept:
                 meta["managedFields"] = present if kept == present else kept
             return
-        _take(table, author.as_manager(UPDATE), Managed(changed, author.api_version, author.time), removed)
+        elsewhere = Elsewhere(self._atoms, translations, old or {}, new)
+        _take(table, author.as_manager(UPDATE), Managed(changed, author.api_version, author.time), removed, elsewhere)
         cap_updaters(table)
         if table.entries:
             meta["managedFields"] = write_entries(table)
@@ -131,26 +143,35 @@ class FieldManagement:
             new["metadata"]["managedFields"] = before
 
     def apply(
-        self, name: str, live: Object | None, config: Object, author: Author, *, force: bool, reset: Iterable[str] = ()
+        self,
+        name: str,
+        live: Object | None,
+        config: Object,
+        author: Author,
+        *,
+        force: bool,
+        reset: Iterable[str] = (),
+        translations: Translations = NO_TRANSLATIONS,
     ) -> Object:
         """The object after applying ``config``: merged, pruned of what the author dropped, with its managedFields.
 
-        ``live`` (None where the object is to be created) is left as it is. ``reset`` names top-level fields that this
-        path cannot set. Raises Conflict for fields of others (unless ``force``), OtherStatus (500, as upstream) for a
-        configuration that does not fit the schema.
+        ``live`` (None where the object is to be created) is left as it is. ``reset`` names fields that this path
+        cannot set, ``translations`` are the kind's other versions. Raises Conflict for fields of others (unless
+        ``force``), OtherStatus (500, as upstream) for a configuration that does not fit the schema.
         """
         self.check(name, config, author)
         atom = self._atoms.root(name)
         present = live if live is not None else self._zero(name)
         table = self._table_before_apply(name, live, author)
         attempt = _Apply(atom, present, config, author, tuple(reset))
-        conflicts = [] if force else attempt.conflicts(table)
+        elsewhere = Elsewhere(self._atoms, translations, present, attempt.merged(table))
+        conflicts = [] if force else attempt.conflicts(table, elsewhere)
         if conflicts and author.manager == "kubectl":
             allowed = self._allowed_by_last_applied(atom, present, author)
             conflicts = [(manager, path) for manager, path in conflicts if not _has(allowed, path)]
         if conflicts:
             raise _conflict_error(conflicts)
-        result = attempt.result(table)
+        result = attempt.result(table, elsewhere)
         _update_last_applied(result, config, author)
         result["metadata"]["managedFields"] = write_entries(table)
         return result
@@ -222,29 +243,31 @@ class _Apply:
         self._mine = named_paths(atom, self._config)
         self._outcome: Any = None
 
-    def conflicts(self, table: ManagerTable) -> list[tuple[Manager, tuple[str, ...]]]:
+    def conflicts(self, table: ManagerTable, elsewhere: Elsewhere) -> list[tuple[Manager, tuple[str, ...]]]:
         """What others own and this configuration would change."""
-        changed, _ = compare(self._atom, self._live, self._merged(table))
+        here = compare(self._atom, self._live, self.merged(table))
         return [
             (manager, path)
             for manager, managed in sorted(table.entries.items())
             if manager != self._me
-            for path in sorted(paths(intersection(managed.fields, changed)))
+            for path in sorted(paths(intersection(managed.fields, elsewhere.changes(managed.api_version, here)[0])))
         ]
 
-    def result(self, table: ManagerTable) -> Object:
+    def result(self, table: ManagerTable, elsewhere: Elsewhere) -> Object:
         """The object afterwards; the table is brought up to date."""
-        merged: Object = self._merged(table)
-        changed, removed = compare(self._atom, self._live, merged)
+        merged: Object = self.merged(table)
+        here = compare(self._atom, self._live, merged)
         for manager, managed in list(table.entries.items()):
             if manager != self._me:
+                changed, removed = elsewhere.changes(managed.api_version, here)
                 table.keep(manager, difference(difference(managed.fields, changed), removed))
         table.put(self._me, Managed(self._mine, self._author.api_version, self._author.time))
         result = dict(merged)
         result["metadata"] = dict(result.get("metadata") or {})
         return result
 
-    def _merged(self, table: ManagerTable) -> Any:
+    def merged(self, table: ManagerTable) -> Any:
+        """What the live object and the configuration come to."""
         if self._outcome is None:
             merged = merge(self._atom, self._live, self._config)
             last = table.entries.get(self._me)
@@ -277,7 +300,27 @@ def _sparing_metadata(whole: FieldSet) -> FieldSet:
 
 
 def _without_reset(config: Object, reset: tuple[str, ...]) -> Object:
-    return {key: value for key, value in config.items() if key not in reset} if reset else config
+    for field in reset:
+        config = _without_field(config, field.split("."))
+    return config
+
+
+def _without_field(part: Object, path: Sequence[str]) -> Object:
+    head, *rest = path
+    inner = part.get(head)
+    if rest and isinstance(inner, dict):
+        return part | {head: _without_field(inner, rest)}
+    return {key: value for key, value in part.items() if key != head or rest}
+
+
+def _without_path(fields: FieldSet, path: Sequence[str]) -> FieldSet:
+    head, *rest = path
+    if not rest:
+        return without(fields, head)
+    if fields is None or head not in fields:
+        return fields
+    inner, others = _without_path(fields[head], rest), {key: node for key, node in fields.items() if key != head}
+    return (others | {head: inner} if inner is not None else others) or None
 
 
 def _table(given: Any, present: Any, *, from_live: bool) -> ManagerTable:
@@ -299,10 +342,12 @@ def _table(given: Any, present: Any, *, from_live: bool) -> ManagerTable:
         return ManagerTable()
 
 
-def _take(table: ManagerTable, me: Manager, mine: Managed, removed: FieldSet) -> None:
+def _take(table: ManagerTable, me: Manager, mine: Managed, removed: FieldSet, elsewhere: Elsewhere) -> None:
     """Give ``me`` what it changed; take that and what is gone from everybody."""
+    here = mine.fields, removed
     for manager, managed in list(table.entries.items()):
-        kept = difference(difference(managed.fields, mine.fields), removed)
+        changed, gone = elsewhere.changes(managed.api_version, here)
+        kept = difference(difference(managed.fields, changed), gone)
         if kept is not managed.fields:
             table.keep(manager, kept)
     if mine.fields is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from minikube_py.api.meta import is_deleting, labels_of, metadata, name_of
+from minikube_py.api.meta import annotations_of, is_deleting, labels_of, metadata, name_of
 from minikube_py.api.nodeaffinity import matches_required
 from minikube_py.api.tolerations import (
     HARD_EFFECTS,
@@ -36,6 +36,10 @@ _PRESSURE = (
 )
 _NO_NETWORK = "node.kubernetes.io/network-unavailable"
 
+#: How often the template has changed: nothing is decided by it, but pods have carried it since they were in v1beta1.
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+GENERATION_LABEL = "pod-template-generation"
+
 PodsByNode = Mapping[str, Sequence[Object]]
 
 
@@ -47,7 +51,8 @@ def new_pod(daemons: Object, node: str, revision: str) -> Object:
     """The daemon for one node: bound to it by affinity (the scheduler places it), and hard to drive away."""
     owner = daemons | {"apiVersion": "apps/v1", "kind": "DaemonSet"}
     pod = pod_from_template(owner, spec_of(daemons).get("template") or {})
-    pod["metadata"]["labels"] |= {HASH_LABEL: revision}
+    generation = annotations_of(daemons).get(TEMPLATE_GENERATION)
+    pod["metadata"]["labels"] |= {HASH_LABEL: revision} | ({GENERATION_LABEL: generation} if generation else {})
     spec = pod["spec"]
     spec["affinity"] = _affinity_to(node, spec.get("affinity") or {})
     spec["tolerations"] = [*(spec.get("tolerations") or ()), *_missing_tolerations(spec)]

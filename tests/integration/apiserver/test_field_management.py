@@ -168,3 +168,20 @@ async def test_applied_yaml_may_not_say_a_key_twice(http: HTTP) -> None:
     warned = await http("PATCH", f"{MAPS}/x?fieldManager=a", body, Content_Type=APPLY)
     assert warned.status == 201
     assert 'key \\"data\\" already set in map' in warned.headers["Warning"]
+
+
+async def test_managers_of_other_versions_lose_what_is_changed_in_their_own_terms(http: HTTP) -> None:
+    path = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers"
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    old = {"scaleTargetRef": target, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50}
+    await http("POST", path.format("v1") + "?fieldManager=old", {"metadata": {"name": "h"}, "spec": old})
+    utilization = {"type": "Utilization", "averageUtilization": 60}
+    metric = {"type": "Resource", "resource": {"name": "cpu", "target": utilization}}
+    reply = await http(
+        "PATCH", path.format("v2") + "/h?fieldManager=new", {"spec": {"metrics": [metric]}},
+        Content_Type="application/merge-patch+json",
+    )  # fmt: skip
+    entries = {entry["manager"]: entry for entry in reply.body["metadata"]["managedFields"]}
+    assert (entries["old"]["apiVersion"], entries["new"]["apiVersion"]) == ("autoscaling/v1", "autoscaling/v2")
+    assert set(entries["old"]["fieldsV1"]["f:spec"]) == {"f:maxReplicas", "f:minReplicas", "f:scaleTargetRef"}
+    assert set(entries["new"]["fieldsV1"]["f:spec"]) == {"f:metrics"}
