@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from apiserver.admission.plugins import default_chain
+from apiserver.admission.quotabooks import QuotaBooks
 from apiserver.audit.auditor import Auditor, body_reader
 from apiserver.audit.log import AuditLog
 from apiserver.audit.policy import Policy
@@ -81,10 +82,11 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
     reader = StoreReader(store)
     security = _security(config, store, reader, clock)
     tracker = FieldTracker(schema)
-    writer = Writer(reader=reader, admission=default_chain(security.rbac), schema=schema, fields=tracker)
+    books = QuotaBooks()
+    writer = Writer(reader=reader, admission=default_chain(security.rbac, books), schema=schema, fields=tracker)
     addresses = ServiceAddresses(catalog=catalog, writer=writer, deps=deps, network=config.network)
     boot = Boot(catalog=catalog, writer=writer, config=config, addresses=addresses)
-    writer.followers += [boot.follow, addresses.follow]
+    writer.followers += [books.follow, boot.follow, addresses.follow]
     patcher = Patcher(writer=writer, schema=schema, apply=tracker.apply)
     dangling = DanglingConditions(catalog=catalog, patcher=patcher, clock=clock)
     writer.followers.append(dangling.follow)

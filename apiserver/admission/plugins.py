@@ -11,13 +11,14 @@ from apiserver.admission.nodes import NodeRestriction
 from apiserver.admission.pods import DefaultTolerationSeconds, Priority
 from apiserver.admission.podsecurity import PodSecurity
 from apiserver.admission.quota import ResourceQuota
+from apiserver.admission.quotabooks import QuotaBooks
 from apiserver.admission.runtimeclass import RuntimeClass
 from apiserver.admission.serviceaccounts import ServiceAccountAdmission
 from apiserver.admission.storage import DefaultStorageClass, StorageObjectInUseProtection
 from apiserver.auth.rbac import RBAC
 
 
-def default_chain(rbac: RBAC | None) -> AdmissionChain:
+def default_chain(rbac: RBAC | None, books: QuotaBooks) -> AdmissionChain:
     """Every built-in plugin. Quota comes last: it counts only what all others let pass. ``rbac`` None: all may all."""
     escalation: list[Plugin] = [NoEscalation(rbac)] if rbac is not None else []
     signers: list[Plugin] = [SignerPermissions(rbac)] if rbac is not None else []
@@ -36,6 +37,6 @@ def default_chain(rbac: RBAC | None) -> AdmissionChain:
             StorageObjectInUseProtection(),
             *signers,
             SubjectRestriction(),
-            ResourceQuota(),
+            ResourceQuota(books),
         ]
     )

@@ -1,6 +1,6 @@
 """ResourceQuota: a namespace uses no more than it may. (Its quotas' status is their controller's.)
 
-Usage is counted from the store in the same step as the write, so it is never out of date; upstream reserves it in the
+Usage is summed in the same step as the write (``quotabooks``), so it is never out of date; upstream reserves it in the
 quota's status and corrects that later. Follows ``apiserver/pkg/admission/plugin/resourcequota``.
 """
 
@@ -11,10 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 from apiserver.admission.chain import Attributes, PassivePlugin
+from apiserver.admission.quotabooks import QuotaBooks
 from apiserver.refusals import refused
 from minikube_py.api.meta import name_of
 from minikube_py.api.quantity import format_quantity, parse_quantity
-from minikube_py.api.quotausage import Usage, counted_resources, matches_scopes, total_usage, usage_of
+from minikube_py.api.quotausage import Usage, matches_scopes, usage_of
 from minikube_py.api.resources import PERSISTENTVOLUMECLAIMS, PODS, RESOURCEQUOTAS
 from minikube_py.api.types import Object
 
@@ -25,7 +26,10 @@ _MUST_SPECIFY = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory
 
 
 class ResourceQuota(PassivePlugin):
-    """Refuses a write that would exceed a quota."""
+    """Refuses a write that would exceed a quota. ``books`` know what is used."""
+
+    def __init__(self, books: QuotaBooks) -> None:
+        self._books = books
 
     def validate(self, attributes: Attributes) -> Sequence[str]:
         """Check the growth against every quota of the namespace. Raises Forbidden."""
@@ -34,8 +38,28 @@ class ResourceQuota(PassivePlugin):
             return ()
         for quota in attributes.reader.list(RESOURCEQUOTAS, attributes.namespace):
             if matches_scopes(quota, attributes.resource, obj):
-                _check(attributes, quota, obj)
+                self._check(attributes, quota, obj)
         return ()
+
+    def _check(self, attributes: Attributes, quota: Object, obj: Object) -> None:
+        hard: Mapping[str, Any] = (quota.get("spec") or {}).get("hard") or {}
+        if attributes.operation == "CREATE" and attributes.resource is PODS:
+            _check_specified(attributes, quota, hard, obj)
+        growth = _growth(attributes, quota, obj)
+        wanted = {name: amount for name, amount in growth.items() if name in hard and amount > 0}
+        if not wanted:
+            return
+        used = self._books.used(quota, attributes.reader, attributes.now)
+        over = sorted(name for name, amount in wanted.items() if used[name] + amount > parse_quantity(hard[name]))
+        if over:
+            requested = _listing({name: format_quantity(wanted[name]) for name in over})
+            using = _listing({name: format_quantity(used[name]) for name in over})
+            limited = _listing({name: hard[name] for name in over})
+            raise refused(
+                attributes.resource,
+                name_of(obj),
+                f"exceeded quota: {name_of(quota)}, requested: {requested}, used: {using}, limited: {limited}",
+            )
 
 
 def _is_charged(attributes: Attributes) -> bool:
@@ -51,36 +75,6 @@ def _growth(attributes: Attributes, quota: Object, obj: Object) -> Usage:
         before = usage_of(attributes.resource, old, attributes.now)
     after = usage_of(attributes.resource, obj, attributes.now)
     return {name: amount - before.get(name, Decimal()) for name, amount in after.items()}
-
-
-def _used(attributes: Attributes, quota: Object, hard: Mapping[str, Any]) -> Usage:
-    objects = (
-        (resource, obj)
-        for resource in counted_resources(hard)
-        for obj in attributes.reader.list(resource, attributes.namespace)
-    )
-    return total_usage(quota, objects, attributes.now)
-
-
-def _check(attributes: Attributes, quota: Object, obj: Object) -> None:
-    hard: Mapping[str, Any] = (quota.get("spec") or {}).get("hard") or {}
-    if attributes.operation == "CREATE" and attributes.resource is PODS:
-        _check_specified(attributes, quota, hard, obj)
-    growth = _growth(attributes, quota, obj)
-    wanted = {name: amount for name, amount in growth.items() if name in hard and amount > 0}
-    if not wanted:
-        return
-    used = _used(attributes, quota, hard)
-    over = sorted(name for name, amount in wanted.items() if used[name] + amount > parse_quantity(hard[name]))
-    if over:
-        requested = _listing({name: format_quantity(wanted[name]) for name in over})
-        using = _listing({name: format_quantity(used[name]) for name in over})
-        limited = _listing({name: hard[name] for name in over})
-        raise refused(
-            attributes.resource,
-            name_of(obj),
-            f"exceeded quota: {name_of(quota)}, requested: {requested}, used: {using}, limited: {limited}",
-        )
 
 
 def _listing(values: Mapping[str, Any]) -> str:
