@@ -35,6 +35,8 @@ _MOST_WAITING = 1000
 _TRIES = 12
 _RETRY_SECONDS = 10.0
 _MESSAGE_BYTES = 1024
+#: What is told of goes first: a pod's start shares processor, connection and server with the events about it.
+_SETTLE_SECONDS = 0.1
 
 V = TypeVar("V")
 
@@ -143,18 +145,25 @@ _IDENTITY = ("kind", "namespace", "name", "uid", "apiVersion", "fieldPath")
 
 
 class EventRecorder:
-    """Records events of one component. ``event`` returns at once; a task of its own sends, in order."""
+    """Records events of one component. ``event`` returns at once; a task of its own sends, in order.
 
-    def __init__(self, client: Client, component: str, host: str = "", *, clock: Clock | None = None) -> None:
+    ``clock`` is the cluster's time. ``pace`` is the processor's, for which sending waits its turn.
+    """
+
+    def __init__(
+        self, client: Client, component: str, host: str = "", *, clock: Clock | None = None, pace: Clock | None = None
+    ) -> None:
         self._client = client
         self._source = {"component": component} | ({"host": host} if host else {})
         self._clock = clock or SystemClock()
+        self._pace = pace or SystemClock()
         self._correlator = Correlator()
         self._tasks = TaskSet(f"events of {component}")
         self._waiting: deque[Object] = deque()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._hurry = asyncio.Event()
         self._started = False
         self._last_name = 0
 
@@ -167,14 +176,15 @@ class EventRecorder:
         self._enqueue(self._make(_reference(obj, field_path), type, reason, message, now))
 
     async def flush(self) -> None:
-        """Return when all that was recorded has been sent or dropped."""
+        """Send what is waiting. Returns when all that was recorded has been sent or dropped."""
+        self._hurry.set()
         await self._idle.wait()
 
     async def close(self, *, seconds: float = 1.0) -> None:
         """Send what is waiting, for ``seconds`` at most, and stop."""
         try:
             async with asyncio.timeout(seconds):
-                await self._idle.wait()
+                await self.flush()
         except TimeoutError:
             _log.info("%d events were not sent", len(self._waiting))
         await self._tasks.close()
@@ -214,12 +224,21 @@ class EventRecorder:
 
     async def _send_all(self) -> None:
         while True:
+            await self._arrived.wait()
+            await self._settle()
             while self._waiting:
                 await self._send(self._waiting[0])
                 self._waiting.popleft()
-            self._idle.set()
             self._arrived.clear()
-            await self._arrived.wait()
+            self._hurry.clear()
+            self._idle.set()
+
+    async def _settle(self) -> None:
+        timer = self._pace.call_later(_SETTLE_SECONDS, self._hurry.set)
+        try:
+            await self._hurry.wait()
+        finally:
+            timer.cancel()
 
     async def _send(self, event: Object) -> None:
         correlated = self._correlator.correlate(event, self._clock.monotonic())

@@ -38,6 +38,7 @@ from minikube_py.aio.backoff import Backoff
 from minikube_py.aio.clock import Clock, SystemClock
 from minikube_py.aio.tasks import TaskSet
 from minikube_py.aio.waiting import wait_at_most
+from minikube_py.linux.cgroups import ease_moves
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class ProcessRuntime:
         self._commands: dict[int, FdStreams] = {}
         self._early_codes: dict[int, int] = {}
         self._attached: dict[str, list[FdStreams]] = {}
+        self._easing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Connects; waits a while for a machine that is just starting."""
@@ -99,6 +101,7 @@ class ProcessRuntime:
         return self._hub.subscribe()
 
     async def run_sandbox(self, spec: SandboxSpec) -> SandboxStatus:
+        self._ease_moves()
         config = translate.sandbox_config(spec, sandbox_id=uuid.uuid4().hex, now=self._clock.now())
         try:
             data = await self._client.call("sandbox_run", sandbox=asdict(config))
@@ -282,6 +285,11 @@ class ProcessRuntime:
         if image is None:
             raise ImageFault("ErrImagePull", f"image {name!r} is not on this node")
         return image
+
+    def _ease_moves(self) -> None:
+        """A container is about to be moved into its control group: by then the kernel shall be ready for it."""
+        if self.limits_enforced and (self._easing is None or self._easing.done()):
+            self._easing = self._tasks.spawn(asyncio.to_thread(ease_moves), name="ease moves")
 
     def _discard_later(self, container_id: str) -> None:
         """Whoever wanted it waits no longer. When this runtime stops too, the next one sweeps the files."""

@@ -25,7 +25,7 @@ class Recording:
     def __init__(self, api: FakeAPI, client: Client) -> None:
         self.api = api
         self.clock = FakeClock()
-        self.recorder = EventRecorder(client, "kubelet", "n1", clock=self.clock)
+        self.recorder = EventRecorder(client, "kubelet", "n1", clock=self.clock, pace=self.clock)
 
     def seen(self) -> list[tuple[str, int]]:
         return [(event["message"], event["count"]) for event in self.api.list(EVENTS)]
@@ -57,6 +57,15 @@ async def test_an_event_says_what_happened_to_what(recording: Recording) -> None
     assert (event["type"], event["reason"], event["count"]) == ("Warning", "BackOff", 1)
     assert event["source"] == {"component": "kubelet", "host": "n1"}
     assert event["firstTimestamp"] == event["lastTimestamp"] == "2026-01-01T00:00:00Z"
+
+
+async def test_events_let_what_they_tell_of_go_first(recording: Recording) -> None:
+    recording.recorder.event(POD, NORMAL, "Pulled", "image is there")
+    await recording.clock.advance(0.05)
+    assert recording.api.list(EVENTS) == []
+    await recording.clock.advance(0.05)
+    await recording.recorder.flush()
+    assert recording.seen() == [("image is there", 1)]
 
 
 async def test_repeats_count_up(recording: Recording) -> None:

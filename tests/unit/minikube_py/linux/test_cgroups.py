@@ -68,3 +68,9 @@ def test_the_real_thing(tmp_path: Path) -> None:
     finally:
         cgroups.remove_tree(own)
     assert not any(os.path.exists(path) for path in own.paths())
+
+
+def test_easing_moves_leaves_everybody_where_they_are() -> None:
+    groups = Path("/proc/self/cgroup").read_text()
+    cgroups.ease_moves()
+    assert Path("/proc/self/cgroup").read_text() == groups

@@ -14,7 +14,7 @@ import pytest_asyncio
 from minikube_py.aio.clock import SystemClock
 from minikube_py.aio.tasks import TaskSet
 from minikube_py.api.errors import InternalError
-from minikube_py.api.resources import NODES, PODS
+from minikube_py.api.resources import EVENTS, NODES, PODS
 from minikube_py.api.types import Object
 from minikube_py.client.events import EventRecorder
 from minikube_py.client.informers import InformerSet
@@ -122,6 +122,9 @@ async def test_room_comes_back_when_a_pod_goes(setup: Setup) -> None:
 
 async def test_idle_means_idle(setup: Setup) -> None:
     await setup.client.create(PODS, pod("p"))
+    async with asyncio.timeout(60):
+        while not setup.api.list(EVENTS):  # noqa: ASYNC110 - why it waits is the last thing that is told
+            await asyncio.sleep(0.005)
     await asyncio.sleep(0.1)
     before = len(setup.api.requests)
     await asyncio.sleep(0.3)
