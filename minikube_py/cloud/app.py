@@ -22,7 +22,7 @@ from minikube_py.cloud.controller import NAME, ServiceController
 from minikube_py.cloud.pool import AddressPool
 from minikube_py.cloud.prober import PROXY_HEALTH_PORT, Prober, Target
 from minikube_py.cloud.routes import LOWER_PORTS, published, routes_of
-from minikube_py.cloud.views import LoadBalancer, TargetNode
+from minikube_py.cloud.views import LoadBalancer, PodSlice, TargetNode
 from minikube_py.dataplane.contract import DataPlane
 from minikube_py.dataplane.model import Changes, Frontend, Route
 from minikube_py.dataplane.problems import LOOK_SECONDS, REASON, ProblemTeller
@@ -62,6 +62,7 @@ class CloudProvider:
         self._informers = informers
         self._services = informers.of(resources.SERVICES)
         self._nodes = informers.of(resources.NODES)
+        self._slices = informers.of(resources.ENDPOINTSLICES)
         self._inside = inside
         self._host_sockets = host_sockets
         self._clock = clock
@@ -92,6 +93,7 @@ class CloudProvider:
         await self._informers.start()
         await self._services.wait_synced()
         await self._nodes.wait_synced()
+        await self._slices.wait_synced()
         self._privileged = await self._may_bind_lower_ports()
         self._own = _own_addresses()
         self._plane = self._make_plane(self._own)
@@ -134,7 +136,7 @@ class CloudProvider:
             self._rebalance()
 
     def _subscribe(self) -> Callable[[], None]:
-        subscriptions = [self._nodes.subscribe(self._node_changed)]
+        subscriptions = [self._nodes.subscribe(self._node_changed), self._slices.subscribe(self._slice_changed)]
         if self._edge:
             subscriptions.append(self._services.subscribe(self._service_changed))
 
@@ -164,17 +166,37 @@ class CloudProvider:
         if before != after:
             self._rebalance()
 
+    def _slice_changed(self, old: Object | None, new: Object | None) -> None:
+        before, after = (PodSlice.from_object(each) if each else None for each in (old, new))
+        if before != after and {each.service for each in (before, after) if each} & self._past_nodes():
+            self._rebalance()
+
+    def _past_nodes(self) -> set[ObjectKey]:
+        """The Services whose balancers need to know the pods."""
+        return {key for key, (balancer, _) in self._balancers.items() if balancer.past_nodes}
+
+    def _pods(self) -> dict[ObjectKey, list[PodSlice]]:
+        """Where those are."""
+        found: dict[ObjectKey, list[PodSlice]] = {key: [] for key in self._past_nodes()}
+        for piece in map(PodSlice.from_object, self._slices.list()) if found else ():
+            if piece.service in found:
+                found[piece.service].append(piece)
+        return found
+
     def _rebalance(self) -> None:
         """Brings targets and routes in line with balancers, nodes and their health."""
         nodes = [view for node in self._nodes.list() if (view := TargetNode.from_object(node)) is not None]
+        pods = self._pods()
         routes: dict[Frontend, Route] = {}
         targets: set[Target] = set()
         for balancer, addresses in self._served():
             asked = {node: _target(balancer, node) for node in nodes}
             targets.update(asked.values())
             healthy = [node for node, target in asked.items() if self._prober.healthy(target)]
+            slices = pods.get(balancer.key, ())
             publish = self._host_sockets is not None
-            routes = routes_of(balancer, addresses, healthy, publish=publish, privileged=self._privileged) | routes
+            own = routes_of(balancer, addresses, healthy, slices, publish=publish, privileged=self._privileged)
+            routes = own | routes
         self._prober.watch(targets)
         changes: Changes = dict.fromkeys(self._routes.keys() - routes.keys())
         changes |= {frontend: route for frontend, route in routes.items() if self._routes.get(frontend) != route}

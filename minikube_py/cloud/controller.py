@@ -122,10 +122,6 @@ class ServiceController:
         self._recorder.event(service, "Normal", "EnsuringLoadBalancer", "Ensuring load balancer")
         await self._patch(service, {"status": {"loadBalancer": status}})
         self._recorder.event(service, "Normal", "EnsuredLoadBalancer", "Ensured load balancer")
-        unreachable = [str(port.port) for port in balancer.ports if not port.node_port]
-        if unreachable:
-            text = f"port {', '.join(unreachable)} has no node port: the balancer cannot reach it from outside"
-            self._recorder.event(service, "Warning", "NoNodePort", text)
 
     async def _tear_down(self, key: ObjectKey, service: Object) -> None:
         """No longer a load balancer of ours, or being deleted."""

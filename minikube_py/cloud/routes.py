@@ -1,11 +1,15 @@
-"""From a load balancer, its addresses and the healthy nodes to routes that a data plane carries out. Pure."""
+"""From a load balancer, its addresses and the healthy nodes to routes that a data plane carries out. Pure.
+
+A Service may allocate no node ports (``allocateLoadBalancerNodePorts: false``): then the balancer goes to its pods,
+which the fabric can reach as it can the nodes, and the pods see the balancer's address.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
-from minikube_py.cloud.views import BalancedPort, LoadBalancer, TargetNode
+from minikube_py.cloud.views import BalancedPort, LoadBalancer, PodSlice, TargetNode
 from minikube_py.dataplane.model import (
     Backends,
     Endpoint,
@@ -38,20 +42,22 @@ def routes_of(
     balancer: LoadBalancer,
     addresses: Iterable[str],
     nodes: Iterable[TargetNode],
+    slices: Iterable[PodSlice],
     *,
     publish: bool,
     privileged: bool,
 ) -> dict[Frontend, Route]:
-    """The front ends of a balancer over nodes that are healthy. Ports without a node port have no way to a node."""
+    """The front ends of a balancer over nodes that are healthy; ports without a node port lead to the pods."""
     routes: dict[Frontend, Route] = {}
-    nodes = list(nodes)
+    nodes, slices = list(nodes), list(slices)
     for ip in addresses:
-        ranges = tuple(each for each in balancer.source_ranges if family_of(each.partition("/")[0]) == family_of(ip))
+        family = family_of(ip)
+        ranges = tuple(each for each in balancer.source_ranges if family_of(each.partition("/")[0]) == family)
         for port in balancer.ports:
-            if port.node_port:
-                backends = _backends(port, family_of(ip), nodes)
-                for frontend in _frontends(ip, port, publish=publish, privileged=privileged):
-                    routes[frontend] = _route(balancer, port, frontend, backends, ranges)
+            places = _on_nodes(port, family, nodes) if port.node_port else _in_pods(port, family, slices)
+            backends = Backends(Verdict.FORWARD if places else Verdict.REJECT, places)
+            for frontend in _frontends(ip, port, publish=publish, privileged=privileged):
+                routes[frontend] = _route(balancer, port, frontend, backends, ranges)
     return routes
 
 
@@ -62,7 +68,7 @@ def published(balancer: LoadBalancer, addresses: Iterable[str], *, privileged: b
         for ip in addresses
         if ip_address(ip).version == 4
         for port in balancer.ports
-        if port.node_port and port.protocol != "SCTP"
+        if port.protocol != "SCTP"
     )
 
 
@@ -73,14 +79,21 @@ def _frontends(ip: str, port: BalancedPort, *, publish: bool, privileged: bool) 
         yield Frontend(Scope.HOST, loopback_of(ip), number, port.protocol)
 
 
-def _backends(port: BalancedPort, family: str, nodes: list[TargetNode]) -> Backends:
-    endpoints = tuple(
+def _on_nodes(port: BalancedPort, family: str, nodes: list[TargetNode]) -> tuple[Endpoint, ...]:
+    return tuple(
         Endpoint(ip, port.node_port, node=node.name)
         for node in sorted(nodes, key=lambda each: each.name)
         for ip in node.addresses[:2]
         if family_of(ip) == family
     )
-    return Backends(Verdict.FORWARD if endpoints else Verdict.REJECT, endpoints)
+
+
+def _in_pods(port: BalancedPort, family: str, slices: list[PodSlice]) -> tuple[Endpoint, ...]:
+    """The ready ones, else those that serve to their end."""
+    pieces = [piece for piece in slices if piece.family == family]
+    ready = {place for piece in pieces for place in piece.places(port, piece.ready)}
+    ending = {place for piece in pieces for place in piece.places(port, piece.ending)}
+    return tuple(Endpoint(ip, number) for ip, number in sorted(ready or ending))
 
 
 def _route(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -19,6 +20,7 @@ IP_MODE_ANNOTATION = "minik.io/load-balancer-ip-mode"
 PROXY_PROTOCOL_ANNOTATION = "minik.io/proxy-protocol"
 #: Written by us: where each port is to be had on the machine's loopback.
 PUBLISHED_ANNOTATION = "minik.io/published"
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 _TO_BE_DELETED_TAINT = "ToBeDeletedByClusterAutoscaler"
 
@@ -47,6 +49,11 @@ class LoadBalancer:
     health_check_node_port: int
     ip_mode: str
     proxy_protocol: bool
+
+    @property
+    def past_nodes(self) -> bool:
+        """Whether it has ports that no node has, and goes to the pods themselves with them."""
+        return not all(port.node_port for port in self.ports)
 
     @classmethod
     def from_object(cls, service: Object) -> LoadBalancer | None:
@@ -111,6 +118,37 @@ class TargetNode:
         if doomed or EXCLUDE_LABEL in labels_of(node) or not addresses:
             return None
         return cls(name_of(node), addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class PodSlice:
+    """An EndpointSlice: where the pods of a Service are to be had, for ports that no node has."""
+
+    service: ObjectKey
+    family: str
+    ports: tuple[tuple[str, str, int], ...]
+    ready: tuple[str, ...]
+    ending: tuple[str, ...]
+
+    @classmethod
+    def from_object(cls, piece: Object) -> PodSlice:
+        """The view. ``ending`` are those that serve while they terminate (KEP-1669)."""
+        entries = [each for each in piece.get("endpoints") or () if each.get("addresses")]
+        conditions = [(each["addresses"][0], each.get("conditions") or {}) for each in entries]
+        ports = piece.get("ports") or ()
+        return cls(
+            service=ObjectKey(key_of(piece).namespace, labels_of(piece).get(SERVICE_NAME_LABEL, "")),
+            family=piece.get("addressType") or "IPv4",
+            ports=tuple((p.get("name") or "", p.get("protocol") or "TCP", int(p.get("port") or 0)) for p in ports),
+            ready=tuple(ip for ip, state in conditions if state.get("ready") is not False),
+            ending=tuple(ip for ip, state in conditions if state.get("terminating") and state.get("serving")),
+        )
+
+    def places(self, port: BalancedPort, addresses: Iterable[str]) -> Iterator[tuple[str, int]]:
+        """The addresses with what they call ``port``."""
+        for name, protocol, number in self.ports:
+            if number and (name, protocol) == (port.name, port.protocol):
+                yield from ((ip, number) for ip in addresses)
 
 
 def ingress_of(service: Object) -> tuple[str, ...]:

@@ -142,7 +142,9 @@ def _load_balancer(source: Source, service: Object, port: dict[str, Any], nodes:
     if source.origin in (Origin.POD, Origin.NODE) and mode == "VIP":  # short-circuited by the node (KEP-1860)
         return Meeting(Way.LOAD_BALANCER, ip, int(port["port"]), Way.LOAD_BALANCER.kind, (source.node,))
     if not port.get("nodePort"):
-        raise NoWay("the Service allocates no node ports, and the balancer has no other way to a node")
+        raise NoWay(
+            "the Service allocates no node ports: its balancer goes to the pods past the nodes, who know nothing of it"
+        )
     return Meeting(
         Way.LOAD_BALANCER,
         ip,

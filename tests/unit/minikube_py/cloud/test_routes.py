@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from minikube_py.cloud.routes import published, routes_of
-from minikube_py.cloud.views import FINALIZER, LoadBalancer, TargetNode
+from minikube_py.cloud.views import FINALIZER, LoadBalancer, PodSlice, TargetNode
 from minikube_py.dataplane.model import Frontend, KeepSource, Route, Scope, Verdict
-from tests.support.services import port, service
+from tests.support.services import endpoint, endpoint_slice, port, service
 
 NODES = [TargetNode("n2", ("192.168.230.12",)), TargetNode("n1", ("192.168.230.11",))]
 
@@ -22,7 +22,7 @@ def balancer(**spec: Any) -> LoadBalancer:
 
 
 def routes(view: LoadBalancer, nodes: list[TargetNode] = NODES, **options: Any) -> dict[Frontend, Route]:
-    return routes_of(view, ["192.168.231.7"], nodes, **{"publish": True, "privileged": False} | options)
+    return routes_of(view, ["192.168.231.7"], nodes, **{"slices": [], "publish": True, "privileged": False} | options)
 
 
 def test_traffic_goes_to_the_node_ports_and_the_host_gets_a_published_port() -> None:
@@ -44,8 +44,25 @@ def test_without_a_healthy_node_clients_are_refused() -> None:
     assert {route.inside.verdict for route in routes(balancer(), []).values()} == {Verdict.REJECT}
 
 
-def test_ports_without_a_node_port_have_no_route() -> None:
-    assert not routes(balancer(ports=[port(80)]))
+@pytest.mark.parametrize(
+    ("endpoints", "reached"),
+    [
+        ([endpoint("10.244.0.3"), endpoint("10.244.0.2")], ["10.244.0.2:8080", "10.244.0.3:8080"]),
+        ([endpoint("10.244.0.2"), endpoint("10.244.0.3", ready=False)], ["10.244.0.2:8080"]),
+        ([endpoint("10.244.0.2", ready=False, serving=True, terminating=True)], ["10.244.0.2:8080"]),
+        ([endpoint("10.244.0.2", ready=False)], []),
+    ],
+)
+def test_ports_without_a_node_port_lead_to_the_pods(endpoints: list[dict[str, Any]], reached: list[str]) -> None:
+    pieces = [
+        endpoint_slice("web", endpoints, ports=[port(8080), port(9090, name="other")]),
+        endpoint_slice("web", [endpoint("fd00::2")], family="IPv6"),
+    ]
+    found = routes(balancer(ports=[port(80)]), slices=list(map(PodSlice.from_object, pieces)))
+    assert {str(frontend) for frontend in found} == {"192.168.231.7:80/TCP", "127.0.231.7:8080/TCP (host)"}
+    for route in found.values():
+        assert [str(each) for each in route.inside.endpoints] == reached
+        assert route.inside.verdict is (Verdict.FORWARD if reached else Verdict.REJECT)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +106,7 @@ def test_at_the_edge_node_ports_and_the_balancers_own_ports_lead_to_nodes() -> N
     ports = [port(80, node_port=30080), port(81)]
     view = LoadBalancer.at_the_edge(service("web", type="LoadBalancer", ports=ports))
     assert view is not None
-    found = routes_of(view, ["192.168.232.130"], NODES, publish=False, privileged=True)
+    found = routes_of(view, ["192.168.232.130"], NODES, [], publish=False, privileged=True)
     assert [str(each) for each in found] == ["192.168.232.130:30080/TCP", "192.168.232.130:80/TCP"]
     assert {route.keep_source for route in found.values()} == {KeepSource.NEVER}
     assert {str(each) for route in found.values() for each in route.inside.endpoints} == {
