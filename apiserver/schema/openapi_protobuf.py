@@ -82,7 +82,7 @@ def _operation(operation: dict[str, Any]) -> bytes:
             _text(5, operation["operationId"]),
             _texts(6, operation["produces"]),
             _texts(7, operation["consumes"]),
-            *(bytes_field(8, bytes_field(1, _parameter(found))) for found in operation["parameters"]),
+            *(bytes_field(8, bytes_field(1, _parameter(found))) for found in operation.get("parameters", ())),
             bytes_field(9, _named(1, operation["responses"], _response_value)),
             _texts(10, operation["schemes"]),
             _extensions(13, operation),

@@ -148,7 +148,6 @@ class _Writer:
                 "description": f"connect {method.upper()} requests to {sub.name} of {self._resource.kind}",
                 "operationId": f"connect{self._id()}{method.capitalize()}{target}",
                 "tags": [self._tag()],
-                "parameters": [],
                 "responses": _responses({"type": "string"}, ("*/*",)),
                 "x-kubernetes-action": "connect",
                 "x-kubernetes-group-version-kind": _gvk(kind),
@@ -170,11 +169,12 @@ class _Writer:
     def _operation(
         self, action: str, name: str, kind: tuple[str, str, str], verb: str, parameters: Iterable[str]
     ) -> Operation:
+        listed = [parameter(found) for found in parameters]
         return {
             "description": f"{verb} {self._resource.kind}",
             "operationId": name,
             "tags": [self._tag()],
-            "parameters": [parameter(found) for found in parameters],
+            **({"parameters": listed} if listed else {}),  # Go's clients lose an empty list when they write it again
             "x-kubernetes-action": action,
             "x-kubernetes-group-version-kind": _gvk(kind),
         }
@@ -286,7 +286,7 @@ def _parameter_v2(found: dict[str, Any]) -> dict[str, Any]:
 
 def _operation_v2(operation: Operation) -> Operation:
     result = {key: value for key, value in operation.items() if key not in ("requestBody", "responses", "parameters")}
-    parameters = [_parameter_v2(found) for found in operation["parameters"]]
+    parameters = [_parameter_v2(found) for found in operation.get("parameters", ())]
     body = operation.get("requestBody")
     result["consumes"] = ["*/*"]
     if body:
@@ -295,7 +295,7 @@ def _operation_v2(operation: Operation) -> Operation:
         needed = {"required": True} if body.get("required") else {}
         parameters.insert(0, {"name": "body", "in": "body", **needed, "schema": _schema_v2(schema)})
     answers = operation["responses"]
-    result["parameters"] = parameters
+    result |= {"parameters": parameters} if parameters else {}
     result["produces"] = list(answers["200"]["content"])
     result["responses"] = {code: _answer_v2(answer) for code, answer in answers.items()}
     result["schemes"] = ["https"]

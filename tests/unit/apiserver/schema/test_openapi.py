@@ -79,6 +79,13 @@ def test_patches_offer_server_side_validation(openapi: OpenAPI) -> None:
     assert patch["operationId"] == "patchAppsV1NamespacedDeployment"
 
 
+def test_no_list_is_empty_for_clients_that_write_documents_again_lose_those(openapi: OpenAPI) -> None:
+    for path in ("/openapi/v3/api/v1", "/openapi/v2"):
+        items = document(openapi, path)["paths"].values()
+        operations = [each for item in items for each in item.values() if isinstance(each, dict)]
+        assert all(each.get("parameters", True) for each in operations)
+
+
 def test_forms_of_version_3(openapi: OpenAPI) -> None:
     schemas = document(openapi, "/openapi/v3/api/v1")["components"]["schemas"]
     port = schemas["io.k8s.api.core.v1.ServicePort"]["properties"]
