@@ -151,7 +151,9 @@ def _auditor(config: APIServerConfig, schema: Schema, table: ResourceTable, cloc
     if config.audit_log is None:
         return None
     policy = Policy.read(config.audit_policy) if config.audit_policy is not None else Policy.metadata()
-    return Auditor(policy=policy, log=AuditLog(config.audit_log), now=clock.now, read=body_reader(schema, table))
+    return Auditor(
+        policy=policy, log=AuditLog(config.audit_log, now=clock.now), now=clock.now, read=body_reader(schema, table)
+    )
 
 
 def _security(config: APIServerConfig, store: Store, reader: StoreReader, clock: Clock) -> _Security:

@@ -66,6 +66,8 @@ class Policy:
         rules = document.get("rules") or []
         if not rules:
             raise ValueError("a policy without rules would tell nothing")
+        if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+            raise ValueError("rules is not a list of rules")
         stages = _stages(document)
         managed = bool(document.get("omitManagedFields"))
         self._rules = [_Rule(rule, stages, managed) for rule in rules]

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from apiserver.routes.connection import connection_of
+
 _BINARY = "binary.k8s.io"
 _BASE64 = "base64.binary.k8s.io"
 
@@ -20,6 +22,9 @@ async def send_messages(request: web.BaseRequest, pieces: AsyncIterator[bytes]) 
     """Each piece is a message, after an empty one by which clients know that the stream has begun."""
     socket = web.WebSocketResponse(protocols=(_BINARY, _BASE64), compress=False)
     await socket.prepare(request)
+    recorder = connection_of(request).recorder
+    if recorder is not None:
+        recorder.began(101)
     coded = socket.ws_protocol == _BASE64
 
     async def send(data: bytes) -> None:

@@ -60,6 +60,8 @@ async def tunnel(
             status = int(head.split(b" ", 2)[1])
             if status != 101:
                 return await send(request, Answer(status, await _refusal_body(reader, head), _content_type(head)))
+            if connection.recorder is not None:
+                connection.recorder.began(status)
             pumps.spawn(_pump(near, writer), name=path.partition("?")[0])
             await _carry(connection, reader, head)
         finally:
