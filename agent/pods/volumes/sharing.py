@@ -24,8 +24,11 @@ def share_with(path: Path, group: int) -> None:
 
 
 def share_tree(root: Path, group: int) -> None:
-    """The directory with all below it, as the kubelet's SetVolumeOwnership does with fsGroupChangePolicy Always."""
-    for directory, _, files in os.walk(root):
+    """The directory with all below it, as the kubelet's SetVolumeOwnership does with fsGroupChangePolicy Always.
+
+    ``root`` itself may be a link: whoever made the volume chose where it leads.
+    """
+    for directory, _, files in os.walk(root.resolve()):
         share_with(Path(directory), group)
         for name in files:
             share_with(Path(directory, name), group)

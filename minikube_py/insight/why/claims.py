@@ -15,6 +15,7 @@ from minikube_py.api.volumeclaims import NO_PROVISIONER, claims_of, class_of, de
 from minikube_py.insight.why.finding import Diagnosis, Finding, first_causes
 from minikube_py.insight.why.picture import Picture, find, is_finished, nearest_name
 
+_NOBODY_MAKES = "no StorageClass here makes volumes (charts can often do without: persistence.enabled=false)"
 _FAILED = ("ProvisioningFailed", "FailedBinding", "VolumeMismatch", "ClaimMisbound")
 
 
@@ -114,7 +115,9 @@ def _unbound(picture: Picture, claim: Object) -> Iterator[Finding]:
         yield Finding("NotProvisioned", f"the claim waits for a volume: {told}", f"look at the logs of {provisioner}")
         return
     lacks = "" if wanted else "the claim has no StorageClass, and none is the default; "
-    fix = "create a PersistentVolume that fits, or name a StorageClass that provisions"
+    makers = [name_of(each) for each in picture.classes if each.get("provisioner") != NO_PROVISIONER]
+    other = f"name a StorageClass that makes volumes ({', '.join(makers)})" if makers else _NOBODY_MAKES
+    fix = f"create a PersistentVolume that fits; {other}"
     yield Finding("NoVolumeFits", f"{lacks}no volume fits the claim: {volumes}", fix)
 
 

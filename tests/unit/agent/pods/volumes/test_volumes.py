@@ -286,7 +286,10 @@ def test_a_tree_is_shared_with_its_group_and_links_lead_nowhere(tmp_path: Path) 
     outside.chmod(0o600)
     (root / "below" / "file").touch(mode=0o600)
     (root / "link").symlink_to(outside)
-    share_tree(root, os.getgid())
+    alias = tmp_path / "alias"
+    alias.symlink_to(root)
+    share_tree(alias, os.getgid())
+    assert root.stat().st_mode & 0o2070 == 0o2070
     assert (root / "below").stat().st_mode & 0o7777 == 0o2770
     assert (root / "below" / "file").stat().st_mode & 0o777 == 0o660
     assert outside.stat().st_mode & 0o777 == 0o600
