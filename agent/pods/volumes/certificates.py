@@ -112,7 +112,7 @@ class CertificateSource:
             "podName": name_of(pod),
             "podUID": uid_of(pod),
             "serviceAccountName": account,
-            "serviceAccountUID": uid_of(await self._client.get(SERVICEACCOUNTS, namespace, account)),
+            "serviceAccountUID": uid_of(await self._client.get(SERVICEACCOUNTS, account, namespace)),
             "nodeName": name_of(node),
             "nodeUID": uid_of(node),
             "maxExpirationSeconds": request.seconds,

@@ -25,8 +25,8 @@ _CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
 def prepare_host_path(path: Path, kind: str, *, root: Path = HERE) -> Path:
     """The path, made where the type says so. Raises VolumeError where it is something else or cannot be made.
 
-    With no type a missing path becomes a directory, as container engines make it for a bind mount. ``root`` is where this
-    process sees the machine's files: an agent in a container has others of its own.
+    With no type a missing path becomes a directory, as container engines make it for a bind mount. ``root`` is where
+    this process sees the machine's files: an agent in a container has others of its own.
     """
     try:
         place = path if root == HERE else Path(resolve(str(root), str(path)))

@@ -25,6 +25,7 @@ from tests.support.podstates import make_pod
 
 SOURCE = {"signerName": "example.com/s", "keyType": "ED25519", "credentialBundlePath": "all.pem"}
 VOLUME = {"name": "v", "projected": {"sources": [{"podCertificate": SOURCE}]}}
+POD = make_pod(serviceAccountName="robot")
 (REQUEST,) = certificates_of(VOLUME)
 
 
@@ -61,7 +62,7 @@ class Signer:
         """What the pod gets while the next request is answered so."""
         before = len(self.requests())
         async with asyncio.TaskGroup() as group:
-            getting = group.create_task(self.source.get(make_pod(), REQUEST))
+            getting = group.create_task(self.source.get(POD, REQUEST))
             await self._asked(before + 1)
             self.api.put(PODCERTIFICATEREQUESTS, self.requests()[-1] | {"status": answer})
         return getting.result()
@@ -81,7 +82,7 @@ class Signer:
 @pytest.fixture
 async def signer() -> AsyncIterator[Signer]:
     async with FakeAPI() as api, Client(api.url) as client:
-        api.put(SERVICEACCOUNTS, {"metadata": {"namespace": "default", "name": "default", "uid": "sa"}})
+        api.put(SERVICEACCOUNTS, {"metadata": {"namespace": "default", "name": "robot", "uid": "sa"}})
         signer = Signer(api, client, FakeClock())
         yield signer
         signer.source.close()
@@ -93,10 +94,10 @@ REFUSED = {"conditions": [{"type": "Denied", "reason": "Never", "message": "not 
 async def test_a_certificate_is_asked_for_once_and_renewed_when_it_is_due(signer: Signer) -> None:
     first = await signer.get(signer.issued("one"))
     assert first.chain == b"one"
-    assert await signer.source.get(make_pod(), REQUEST) == first
+    assert await signer.source.get(POD, REQUEST) == first
     (asked,) = signer.requests()
     assert asked["spec"] | {"stubPKCS10Request": ""} == {
-        "signerName": "example.com/s", "podName": "web", "podUID": "u1", "serviceAccountName": "default",
+        "signerName": "example.com/s", "podName": "web", "podUID": "u1", "serviceAccountName": "robot",
         "serviceAccountUID": "sa", "nodeName": "n1", "nodeUID": "n", "maxExpirationSeconds": 86400,
         "stubPKCS10Request": "", "unverifiedUserAnnotations": {},
     }  # fmt: skip
@@ -127,10 +128,10 @@ async def test_a_signer_that_takes_its_time_is_asked_once(signer: Signer) -> Non
             await signer.clock.advance(1)
     (asked,) = signer.requests()
     signer.api.put(PODCERTIFICATEREQUESTS, asked | {"status": signer.issued("late")})
-    assert (await signer.source.get(make_pod(), REQUEST)).chain == b"late"
+    assert (await signer.source.get(POD, REQUEST)).chain == b"late"
     assert len(signer.requests()) == 1
 
 
 async def _refused(signer: Signer) -> None:
     with pytest.raises(VolumeError, match="is not answered yet"):
-        await signer.source.get(make_pod(), REQUEST)
+        await signer.source.get(POD, REQUEST)
