@@ -160,7 +160,8 @@ def test_dig(names: Names, transport: str) -> None:
         pytest.skip("no dig")
     full = f"{names.namespace}.svc.cluster.local"
     assert names.run("dig", transport, "+search", "+short", "web").split() == [names.web]
-    assert names.run("dig", transport, "+short", "-x", names.pod).split() == [f"web-0.db.{full}."]
+    reverse = names.run("dig", transport, "+short", "-x", names.pod).split()
+    assert set(reverse) == {f"web-0.db.{full}.", f"{names.pod.replace('.', '-')}.web.{full}."}
     srv = names.run("dig", transport, "+short", "SRV", f"_sql._tcp.db.{full}").split()
     assert srv == ["0", "100", "9376", f"web-0.db.{full}."]
 
