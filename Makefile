@@ -7,6 +7,7 @@ BIN    := $(VENV)/bin
 install: $(BIN)/minik
 
 $(BIN)/minik: pyproject.toml
+	@echo "Installing minik and what its tests need into $(VENV). This takes a minute or two."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import click
 
 from minikube_py.api.errors import StatusError
+from minikube_py.cli.options import no_cluster
 from minikube_py.client.access import Access
 from minikube_py.client.errors import ConnectionFailed
 from minikube_py.client.kubeconfig import KubeconfigFault, load_kubeconfig
@@ -21,7 +22,7 @@ def cluster_access(name: str) -> Access:
     """The administrator's access to cluster ``name``. Raises ClickException where there is none."""
     path = ClusterPaths.of(name).kubeconfig
     if not path.exists():
-        raise click.ClickException(f'there is no cluster "{name}": start it with `minik up`')
+        raise no_cluster(name)
     try:
         return load_kubeconfig([path]).access
     except (KubeconfigFault, OSError) as error:

@@ -21,7 +21,7 @@ _FIELD_MANAGER = "minik"
 Act = Callable[[Client, Object, str], Awaitable[str]]
 
 files = click.option("-f", "--filename", "paths", multiple=True, required=True, help="A file, a directory, or -.")
-namespace_option = click.option("-n", "--namespace", default="default", show_default=True)
+namespace_option = click.option("-n", "--namespace", default="default", show_default=True, help="The namespace.")
 
 
 @click.command()

@@ -24,7 +24,9 @@ _RENDERERS = {"text": text, "mermaid": mermaid, "svg": svg}
 @cluster_name
 @namespace_option
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Of all namespaces.")
-@click.option("-o", "--output", type=click.Choice(list(_RENDERERS)), default="text", show_default=True)
+@click.option(
+    "-o", "--output", type=click.Choice(list(_RENDERERS)), default="text", show_default=True, help="The form."
+)
 @click.option("--to", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @click.argument("service", required=False, default="")
 def graph(name: str, namespace: str, everywhere: bool, output: str, file: Path | None, service: str) -> None:

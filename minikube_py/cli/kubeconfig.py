@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from minikube_py.cli.options import cluster_name
+from minikube_py.cli.options import cluster_name, no_cluster
 from minikube_py.cluster import kubeconfig as files
 from minikube_py.cluster.paths import ClusterPaths
 
@@ -16,7 +16,7 @@ def kubeconfig(name: str, merge: bool) -> None:
     """Print a kubeconfig for the cluster."""
     path = ClusterPaths.of(name).kubeconfig
     if not path.exists():
-        raise click.ClickException(f'there is no cluster "{name}": start it with `minik up --name {name}`')
+        raise no_cluster(name)
     if not merge:
         click.echo(path.read_text(), nl=False)
         return

@@ -195,7 +195,14 @@ def reset(name: str, language: str, stop: bool, lab: str) -> None:
 @lab.command()
 @language_option
 @click.option("--student", default=getpass.getuser, show_default="your login name", help="Who you are.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("lab-report.json"), show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("lab-report.json"),
+    show_default=True,
+    help="The file to write.",
+)
 @click.option("--verify", "collected", is_flag=True, help="Verify reports instead, and show them as a table.")
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(exists=True, path_type=Path))
 def report(language: str, student: str, output: Path, collected: bool, files: Sequence[Path]) -> None:
@@ -226,7 +233,7 @@ def new(path: Path) -> None:
 
 @lab.command()
 @cluster_name
-@click.option("--seed", default="lint", show_default=True)
+@click.option("--seed", default="lint", show_default=True, help="What the names, ports and addresses follow from.")
 @click.option("--jobs", default=4, show_default=True, help="How many at a time.")
 @click.option("--text-only", is_flag=True, help="Only read the texts: needs no cluster.")
 @click.argument("labs", metavar="[LAB or FOLDER]...", nargs=-1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from fnmatch import fnmatch
 from typing import NoReturn
 
 import click
 
-from minikube_py.cli.options import cluster_name
+from minikube_py.cli.options import cluster_name, no_cluster
 from minikube_py.cluster.engineapi import NoEngine
 from minikube_py.cluster.paths import ClusterPaths
 
@@ -24,10 +25,12 @@ def logs(name: str, follow: bool, tail: int, part: str | None) -> None:
     if paths.composed_file.exists():
         _follow_containers(paths, part, tail=tail, follow=follow)
     folder = paths.logs
-    files = sorted(folder.glob(f"{part or '*'}.log"))
+    known = sorted(folder.glob("*.log"))
+    files = [path for path in known if fnmatch(path.stem, part or "*")]
+    if not known:
+        raise no_cluster(name)
     if not files:
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.log")))
-        raise click.ClickException(f"no part {part!r}: there are {known}" if known else f'there is no cluster "{name}"')
+        raise click.ClickException(f"no part {part!r}: there are {', '.join(path.stem for path in known)}")
     lines = "+1" if tail < 0 else str(tail)
     command = ["tail", "-n", lines, *(["-F"] if follow else []), "--", *map(str, files)]
     sys.stdout.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from minikube_py.cli.options import cluster_name
+from minikube_py.cli.options import cluster_name, no_cluster
 from minikube_py.cluster.command import commands_of
 from minikube_py.cluster.control import ClusterNotRunning, ControlRefused
 from minikube_py.cluster.paths import ClusterPaths
@@ -23,7 +23,7 @@ def _command(word: str, request: str, done: str, text: str) -> None:
         try:
             commands_of(ClusterPaths.of(name)).order(request, node_name)
         except ClusterNotRunning:
-            raise click.ClickException(f'cluster "{name}" is not running') from None
+            raise no_cluster(name) from None
         except ControlRefused as refusal:
             raise click.ClickException(str(refusal)) from refusal
         click.echo(f"{node_name} {done}")

@@ -22,11 +22,9 @@ _HEADINGS = ("SERVICE", "TYPE", "ON THIS MACHINE")
 class _ByName(click.Group):
     """What is no command is the name of a Service: ``minik service web`` is ``minik service show web``."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        known = bool(args) and args[0] in self.commands
-        return super().resolve_command(ctx, args if known else ["show", *args])
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        known = not args or args[0] in (*self.commands, *ctx.help_option_names)
+        return super().parse_args(ctx, args if known else ["show", *args])
 
 
 @click.group(cls=_ByName)

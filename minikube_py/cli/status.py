@@ -12,7 +12,7 @@ from minikube_py.api import resources
 from minikube_py.api.meta import condition_is_true, name_of
 from minikube_py.cli.access import cluster_client, told_plainly
 from minikube_py.cli.fault import Found, describe, faults_of
-from minikube_py.cli.options import cluster_name
+from minikube_py.cli.options import cluster_name, no_cluster
 from minikube_py.cluster.command import commands_of
 from minikube_py.cluster.control import ClusterNotRunning
 from minikube_py.cluster.paths import ClusterPaths
@@ -26,7 +26,7 @@ def status(name: str) -> None:
     try:
         answer = commands_of(paths).status()
     except ClusterNotRunning:
-        raise click.ClickException(f'cluster "{name}" is not running: start it with `minik up`') from None
+        raise no_cluster(name) from None
     up_for = int(time.time() - answer["started"])
     click.echo(
         f'Cluster "{name}": up for {up_for} s at {answer["server"]} ({answer["runtime"]} runtime, {answer["where"]})'

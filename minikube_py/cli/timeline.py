@@ -24,7 +24,9 @@ from minikube_py.insight.timeline.text import as_json, waterfall
 @namespace_option
 @click.option("--all", "everything", is_flag=True, help="From the first write that the API server remembers.")
 @click.option("--events/--no-events", default=False, help="Also the Events that were written.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form."
+)
 @click.argument("what", metavar="[KIND/NAME]", default="")
 def timeline(name: str, namespace: str, everything: bool, events: bool, output: str, what: str) -> None:
     """Show what happened in a namespace since your last apply: every write, who made it, and what it answers.

@@ -70,7 +70,14 @@ class Found:
 @click.command(context_settings={"ignore_unknown_options": True})  # for the arrow
 @cluster_name
 @namespace_option
-@click.option("-o", "--output", type=click.Choice(["text", "json", "mermaid"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "mermaid"]),
+    default="text",
+    show_default=True,
+    help="The form.",
+)
 @click.option("--by", "way", type=click.Choice([each.value for each in Way]), help="By which of its addresses.")
 @click.option("--at", default="", metavar="NODE", help="By way of this node: for node ports, and from outside.")
 @click.option("--send", is_flag=True, help="Also send one HTTP request, with the pod's curl or from here, and compare.")

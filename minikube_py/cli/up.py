@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,8 @@ from minikube_py.cluster.lock import AlreadyRunning
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.progress import Progress
 from minikube_py.config.cluster import ClusterConfig
+
+_STILL_STARTING = 'cluster "{name}" goes on starting: `minik status` shows it, the next `minik up` sets your context'
 
 
 @click.command()
@@ -64,26 +67,41 @@ from minikube_py.config.cluster import ClusterConfig
     type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path),
     help="What the audit log tells: a Policy of audit.k8s.io/v1. [default: the metadata of every request]",
 )
-@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes; 0 returns at once.")
+@click.option(
+    "--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes; 0 does not wait for them."
+)
 def up(name: str, wait: float, node_runtimes: tuple[str, ...], **settings: Any) -> None:
     """Start a cluster and point kubectl at it. Does nothing to one that runs already."""
     started = time.monotonic()
+    config = _configured(name, _pairs(node_runtimes), settings)
     try:
-        begun = launch(ClusterConfig(name=name, node_runtimes=_pairs(node_runtimes), **settings))
+        begun = launch(config)
     except AlreadyRunning:
         _merge(name)
         server = kubeconfig.server_of(ClusterPaths.of(name).kubeconfig)
-        click.echo(f'Cluster "{name}" is already running at {server}')
+        click.echo(f'Cluster "{name}" is already running at {server}' if server else _STILL_STARTING.format(name=name))
         return
     except (ValueError, OSError, NoEngine) as error:
         raise click.ClickException(str(error)) from error
     for remark in filter(None, (begun.plan.runtimes.reason, begun.note)):
         click.echo(f" {click.style('✓', fg='green')} {remark}")
-    if wait > 0 or begun.plan.runtimes.composed:  # nobody else would bring a composition up
-        _follow(begun.progress(wait), started)
+    try:
+        _follow(begun.progress(max(0.0, wait)), started)
+    except KeyboardInterrupt:
+        raise click.ClickException(_STILL_STARTING.format(name=name)) from None
     _merge(name)
-    seconds = time.monotonic() - started
-    click.echo(f'Cluster "{name}" is up in {seconds:.1f} s. Try:  kubectl --context {name} get nodes')
+    how = f"is up in {time.monotonic() - started:.1f} s" if wait > 0 else "is starting"
+    click.echo(f'Cluster "{name}" {how}. Try:  kubectl --context {name} get nodes')
+
+
+def _configured(name: str, node_runtimes: dict[str, Any], settings: dict[str, Any]) -> ClusterConfig:
+    """Raises BadParameter: what is wrong with a field is wrong with the option of its name."""
+    try:
+        return ClusterConfig(name=name, node_runtimes=node_runtimes, **settings)
+    except ValueError as error:
+        field, _, fault = str(error).partition(": ")
+        option = f"--{field.removesuffix('s') if field == 'node_runtimes' else field}".replace("_", "-")
+        raise click.BadParameter(fault, param_hint=option) from error
 
 
 def _pairs(texts: tuple[str, ...]) -> dict[str, Any]:
@@ -104,9 +122,11 @@ def _follow(progress: Iterable[Progress], started: float) -> None:
 
 
 def _merge(name: str) -> None:
-    path = kubeconfig.user_kubeconfig()
+    path, own = kubeconfig.user_kubeconfig(), ClusterPaths.of(name).kubeconfig
+    if not own.exists():  # the other `minik up` has not come so far
+        return
     try:
-        kubeconfig.add_to(path, kubeconfig.read(ClusterPaths.of(name).kubeconfig))
+        kubeconfig.add_to(path, kubeconfig.read(own))
     except (kubeconfig.KubeconfigBusy, ValueError, OSError) as error:
         click.echo(f"The cluster runs, but {path} was not changed: {error}", err=True)
-        click.echo(f"Use:  export KUBECONFIG={ClusterPaths.of(name).kubeconfig}", err=True)
+        click.echo(f"Use:  export KUBECONFIG={shlex.quote(str(own))}", err=True)

@@ -37,7 +37,9 @@ _WORKLOADS = (
 )
 #: How a client library shows its settings within its message.
 _TLS_OBJECT = re.compile(r" ssl:<[^>]*>")
-output_option = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+output_option = click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form."
+)
 
 
 @click.group()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import orjson
 
 from minikube_py.api import resources
-from minikube_py.api.errors import from_status
+from minikube_py.api.errors import StatusError, from_status
 from minikube_py.client.access import Access
 from minikube_py.client.errors import ConnectionFailed
 from minikube_py.client.transport import BROKEN, CONNECT_SECONDS, error_of
@@ -50,23 +51,32 @@ async def execute(access: Access, command: Command, *, stdout: Output, stderr: O
     path = resources.PODS.path(command.namespace, command.pod, "exec")
     headers = {"Authorization": f"Bearer {token}"} if access.token and (token := access.token()) else {}
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+    asked: dict[str, Any] = {"params": command.query(stdin=bool(stdin)), "ssl": access.tls or True}
+    url = access.server.rstrip("/") + path
     async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         try:
-            async with session.ws_connect(
-                access.server.rstrip("/") + path,
-                params=command.query(stdin=bool(stdin)),
-                protocols=(SUBPROTOCOL,),
-                ssl=access.tls or True,
-                max_msg_size=0,
-            ) as socket:
+            async with session.ws_connect(url, protocols=(SUBPROTOCOL,), max_msg_size=0, **asked) as socket:
                 if stdin:
                     await socket.send_bytes(bytes((_STDIN,)) + stdin)
                     await socket.send_bytes(bytes((_CLOSE, _STDIN)))
                 return await _converse(socket, {_STDOUT: stdout, _STDERR: stderr})
         except aiohttp.WSServerHandshakeError as refusal:
-            raise error_of(refusal.status, refusal.message.encode()) from refusal
+            raise await _reason(session, url, asked, refusal) from refusal
         except BROKEN as error:
             raise ConnectionFailed(f"{access.server}: exec: {error}") from error
+
+
+async def _reason(
+    session: aiohttp.ClientSession, url: str, asked: dict[str, Any], refusal: aiohttp.WSServerHandshakeError
+) -> StatusError:
+    """Asks again without an upgrade: aiohttp throws the body of a refused one away, which says what is wrong."""
+    try:
+        async with session.get(url, **asked) as answer:
+            if answer.status == refusal.status:
+                return error_of(answer.status, await answer.read())
+    except BROKEN:
+        pass
+    return error_of(refusal.status, refusal.message.encode())
 
 
 async def _converse(socket: aiohttp.ClientWebSocketResponse, outputs: dict[int, Output]) -> int:

@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from minikube_py.cluster.assembly import Assembly
+from minikube_py.cluster.auditing import check_audit
 from minikube_py.cluster.children import log_to, run_in_child
 from minikube_py.cluster.leftovers import remove_after_a_crash
 from minikube_py.cluster.lock import take_lock
@@ -29,6 +30,9 @@ from minikube_py.config.cluster import ClusterConfig
 if TYPE_CHECKING:
     from minikube_py.cluster.composed.launch import ComposedLaunch
 
+#: For the making of a cluster whose nodes nobody waits for.
+_MOST_SECONDS: Final = 60.0
+
 
 class Launch:
     """A cluster on its way up. Iterate over it for the progress; the last item says how it ended."""
@@ -40,8 +44,11 @@ class Launch:
         self._pipe = pipe
 
     def progress(self, timeout: float) -> Iterator[Progress]:
-        """Every step until ready or failed; "failed" too when ``timeout`` seconds pass or the supervisor dies."""
-        deadline = time.monotonic() + timeout
+        """Every step until ready or failed; "failed" too when ``timeout`` seconds pass or the supervisor dies.
+
+        0 does not wait for the nodes: the last step is then the start of what they wait for.
+        """
+        deadline = time.monotonic() + (timeout or _MOST_SECONDS)
         with os.fdopen(self._pipe, "rb", buffering=0) as pipe:
             while _readable(pipe.fileno(), deadline):
                 line = next(read_progress(pipe), None)
@@ -49,7 +56,7 @@ class Launch:
                     yield Progress("failed", f"the supervisor died: see {self.plan.paths.logs}/supervisor.log")
                     return
                 yield line
-                if line.kind != "step":
+                if line.kind in ("ready", "failed") or (line.kind == "started" and not timeout):
                     return
         yield Progress("failed", f"not ready after {timeout:.0f} seconds: see `minik status` and `minik logs`")
 
@@ -58,6 +65,7 @@ def launch(config: ClusterConfig) -> Launch | ComposedLaunch:
     """Starts the cluster. Raises AlreadyRunning, NoEngine, ValueError for an impossible configuration, OSError."""
     paths = ClusterPaths.of(config.name)
     plan = make_plan(config, paths, runtimes := choose_runtimes(config))  # what is impossible is refused first
+    check_audit(config)
     lock = take_lock(paths)
     if runtimes.composed or paths.composed_file.exists():
         from minikube_py.cluster.composed.launch import launch_composed, refuse_a_running_one  # half a second

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, Literal
 
-Kind = Literal["step", "ready", "failed"]
+#: started: the last step of the making, only the nodes are waited for now
+Kind = Literal["step", "started", "ready", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,16 @@ class Progress:
 
     kind: Kind
     text: str
+
+
+def counted_nodes(count: int) -> str:
+    """``1 node``, ``3 nodes``."""
+    return "1 node" if count == 1 else f"{count} nodes"
+
+
+def all_ready(count: int) -> str:
+    """The closing line of a cluster of ``count`` nodes."""
+    return f"{counted_nodes(count)} {'is' if count == 1 else 'are'} Ready"
 
 
 class ProgressWriter:
@@ -32,6 +43,9 @@ class ProgressWriter:
 
     def step(self, text: str) -> None:
         self._say(Progress("step", text))
+
+    def started(self, text: str) -> None:
+        self._say(Progress("started", text))
 
     def ready(self, text: str) -> None:
         self._say(Progress("ready", text))

@@ -21,7 +21,7 @@ from typing import Any
 from minikube_py.cluster.assembly import Assembly
 from minikube_py.cluster.children import Child, Part, spawn
 from minikube_py.cluster.control import Answer, ControlRefused, ControlServer
-from minikube_py.cluster.progress import ProgressWriter
+from minikube_py.cluster.progress import ProgressWriter, all_ready, counted_nodes
 from minikube_py.cluster.restarts import RestartPolicy
 from minikube_py.hostnet.reservations import PortReservations
 from minikube_py.hostnet.vendor import SocketVendor
@@ -77,7 +77,7 @@ class Supervisor:
         self._watch(self._vendor, self._vendor.turn)
         self._control = ControlServer(plan.paths.control_socket, self._obey)
         self._watch(self._control.listener, self._control.serve)
-        self._progress.step(f"namespaces for {len(plan.nodes)} nodes")
+        self._progress.step(f"namespaces for {counted_nodes(len(plan.nodes))}")
         for part in assembly.machines():  # before the heavy imports: they stay small for life
             part.warm_up()
             self._start(part)
@@ -90,7 +90,7 @@ class Supervisor:
         for part in (*parts, assembly.readiness(self._progress.descriptor)):
             part.warm_up()
             self._start(part)
-        self._progress.step("control plane and agents started")
+        self._progress.started("control plane and agents started")
 
     def _start(self, part: Part) -> None:
         self._policies.setdefault(part.name, RestartPolicy())
@@ -151,7 +151,7 @@ class Supervisor:
 
     def _became_ready(self, code: int) -> None:
         if code == 0:
-            self._progress.ready(f"{len(self._plan.nodes)} nodes are Ready")
+            self._progress.ready(all_ready(len(self._plan.nodes)))
         else:
             self._progress.failed("the nodes did not become Ready")
 

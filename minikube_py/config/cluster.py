@@ -6,7 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from minikube_py.config.families import IPFamily, network_of, node_network_ipv6_of, node_network_of
 from minikube_py.config.parts import Network, Told
@@ -16,8 +16,15 @@ RuntimeName = Literal["auto", "process", "docker", "simulated"]
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _MOST_NODES = 200
+#: What a cluster's name has to be: it begins node names and file names.
+NAME_RULE: Final = "must be a DNS label: lower-case letters, digits and '-', 40 characters at most"
 #: Stands for the usual ranges of the families that are asked for.
 _USUAL: Final = Network()
+
+
+def is_cluster_name(name: str) -> bool:
+    """Whether a cluster may be called so: see ``NAME_RULE``."""
+    return bool(_DNS_LABEL.fullmatch(name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +83,8 @@ class ClusterConfig(Told):
     def __post_init__(self) -> None:
         if self.network is _USUAL:
             object.__setattr__(self, "network", network_of(self.ip_family))
-        if not _DNS_LABEL.fullmatch(self.name):
-            raise ValueError("name: must be a DNS label: lower-case letters, digits and '-', 40 characters at most")
+        if not is_cluster_name(self.name):
+            raise ValueError(f"name: {NAME_RULE}")
         if not 1 <= self.nodes <= _MOST_NODES:
             raise ValueError(f"nodes: must be 1 to {_MOST_NODES}")
         if self.node_grace < 1:
@@ -91,9 +98,11 @@ class ClusterConfig(Told):
     def _nodes_exist(self) -> None:
         names = {f"{self.name}-{index + 1}" for index in range(self.nodes)}
         if strangers := sorted(self.node_runtimes.keys() - names):
-            raise ValueError(
-                f"there is no node {strangers[0]}: the nodes are {self.name}-1 to {self.name}-{self.nodes}"
-            )
+            last = f" to {self.name}-{self.nodes}" if self.nodes > 1 else ""
+            raise ValueError(f"node_runtimes: there is no node {strangers[0]}, there is {self.name}-1{last}")
+        known = get_args(NodeRuntime)
+        if unknown := sorted(set(self.node_runtimes.values()) - set(known)):
+            raise ValueError(f"node_runtimes: {unknown[0]!r} is none of {', '.join(known)}")
 
     def _families_agree(self) -> None:
         versions = {"ipv4": [4], "ipv6": [6], "dual": [4, 6]}[self.ip_family]

@@ -23,7 +23,7 @@ from minikube_py.cluster.leftovers import remove_after_a_crash
 from minikube_py.cluster.lock import AlreadyRunning
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.plan import ClusterPlan
-from minikube_py.cluster.progress import Progress
+from minikube_py.cluster.progress import Progress, all_ready
 from minikube_py.cluster.readiness import await_nodes
 
 #: For the containers of a cluster that nobody waits for.
@@ -66,9 +66,7 @@ class ComposedLaunch:
             steps: list[str] = []
             asyncio.run(self._wait(nodes, deadline - time.monotonic(), steps.append))
             yield from (Progress("step", text) for text in steps)
-        yield Progress(
-            "ready", f"{len(nodes)} nodes are Ready: cluster {name} is at {composition.settings.network}.0/24"
-        )
+        yield Progress("ready", f"{all_ready(len(nodes))}: cluster {name} is at {composition.settings.network}.0/24")
 
     async def _wait(self, nodes: tuple[str, ...], seconds: float, step: Callable[[str], None]) -> None:
         access = load_kubeconfig([self.plan.paths.kubeconfig]).access

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from minikube_py.api.errors import NotFound
+from minikube_py.client.access import access_from_config
+from minikube_py.client.channels import Command, execute
 from tests.integration.apiserver.conftest import HTTP, Server
 from tests.support.apiserver import client_context
 
@@ -167,3 +170,9 @@ async def test_a_watcher_that_does_not_read_is_cut_off_and_others_go_on(server: 
     assert (await http("GET", "/healthz")).body == "ok"
     del reader
     writer.transport.abort()
+
+
+async def test_a_command_that_is_refused_tells_why(server: Server) -> None:
+    with pytest.raises(NotFound, match='pods "nobody" not found'):
+        access = access_from_config(server.running.access)
+        await execute(access, Command("default", "nobody", ["true"]), stdout=bytes, stderr=bytes)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import click
+from pathlib import Path
+
 import pytest
+from click.testing import CliRunner
+from pytest import MonkeyPatch
 
 from minikube_py.api.types import Object
 from minikube_py.cli.service import published_addresses
@@ -38,13 +41,9 @@ def test_published_addresses(spec: Object, annotations: dict[str, str], addresse
 
 
 @pytest.mark.parametrize(
-    ("given", "command_name", "left"),
-    [
-        (["list"], "list", []),
-        (["web", "--url"], "show", ["web", "--url"]),
-    ],
+    "typed", [["list"], ["web"], ["web", "--url"], ["--url", "web"], ["-n", "shop", "web"], ["show", "web"]]
 )
-def test_what_is_no_command_is_a_services_name(given: list[str], command_name: str, left: list[str]) -> None:
-    assert isinstance(command, click.Group)
-    with click.Context(command) as context:
-        assert command.resolve_command(context, given)[::2] == (command_name, left)
+def test_what_is_no_command_is_a_services_name(typed: list[str], tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIK_HOME", str(tmp_path))
+    done = CliRunner().invoke(command, typed)
+    assert (done.exit_code, 'cluster "minik" does not exist' in done.output) == (1, True)
