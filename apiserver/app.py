@@ -12,6 +12,7 @@ import uvloop
 
 from apiserver.assembly import Assembly, assemble
 from apiserver.drivers.filejournal import FileJournal
+from apiserver.identitylease import RENEW_SECONDS
 from apiserver.listeners import BACKLOG, listening_sockets, tls_context, url_of
 from apiserver.routes.connection import HTTPServer
 from apiserver.store.store import Store
@@ -63,6 +64,7 @@ class APIServer:
         assembly = self._assembly = assemble(self.config, store=self._store, clock=self._clock)
         self._store.recover()
         assembly.boot.run(self._clock.now())
+        assembly.lease.renew(self._clock.now())
         self._http = HTTPServer(assembly.api.handle, seal=assembly.messages.seal)
         context = tls_context(self.config)
         loop = asyncio.get_running_loop()
@@ -74,6 +76,7 @@ class APIServer:
                 )
             )
         self._every("bookmark", BOOKMARK_SECONDS, self._store.bookmark)
+        self._every("lease", RENEW_SECONDS, lambda: assembly.lease.renew(self._clock.now()))
         self._compact_later()
         _log.info("serving on %s", ", ".join(self._urls))
 

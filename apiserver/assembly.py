@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from socket import gethostname
 
 from apiserver.admission.plugins import default_chain
 from apiserver.admission.quotabooks import QuotaBooks
@@ -25,6 +26,7 @@ from apiserver.computed.routes import ComputedResources
 from apiserver.fieldmanagement import FieldTracker
 from apiserver.flowcontrol.dangling import DanglingConditions
 from apiserver.flowcontrol.levels import FlowControl
+from apiserver.identitylease import IdentityLease
 from apiserver.listeners import agent_tls_context
 from apiserver.registry.catalog import Dependencies
 from apiserver.registry.core.componentstatus import TABLE as COMPONENTS_TABLE
@@ -71,6 +73,7 @@ class Assembly:
     messages: Messages
     auditor: Auditor | None
     dangling: DanglingConditions
+    lease: IdentityLease
 
 
 def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly:
@@ -127,7 +130,8 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
         flows=flows,
         auditor=auditor,
     )
-    return Assembly(api, boot, catalog, writer, streaming, messages, auditor, dangling)
+    lease = IdentityLease(catalog=catalog, writer=writer, hostname=gethostname(), address=_address(config))
+    return Assembly(api, boot, catalog, writer, streaming, messages, auditor, dangling, lease)
 
 
 def _add_metrics(computed: ComputedResources, metrics: ResourceMetrics) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 import orjson
@@ -12,10 +13,13 @@ from apiserver.routes.options import WriteOptions
 from apiserver.routes.patching import Patcher
 from apiserver.routes.writing import WriteRequest
 from minikube_py.aio.clock import Clock, Timer
+from minikube_py.api.errors import StatusError
 from minikube_py.api.meta import find_condition, format_time, name_of
 from minikube_py.api.patch import PatchKind
 from minikube_py.api.resources import FLOWSCHEMAS, PRIORITYLEVELCONFIGURATIONS, Resource
 from minikube_py.api.types import Object
+
+_log = logging.getLogger(__name__)
 
 #: Who writes the condition, as managedFields name it.
 CONSUMER = "api-priority-and-fairness-config-consumer-v1"
@@ -58,9 +62,12 @@ class DanglingConditions:
             self._timer.cancel()
 
     def _settle_all(self) -> None:
-        for stored in self._catalog.of(FLOWSCHEMAS).collection.everything():
-            self._settle(stored.load())
         self._timer = None
+        for stored in self._catalog.of(FLOWSCHEMAS).collection.everything():
+            try:
+                self._settle(stored.load())
+            except StatusError as error:
+                _log.warning("flow schema %s has no condition: %s", stored.name, error)
 
     def _settle(self, schema: Object) -> None:
         level, served = _level_of(schema), self._catalog.of(FLOWSCHEMAS)
