@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import orjson
 from aiohttp import web
@@ -37,6 +37,13 @@ def version_document() -> bytes:
     )
 
 
+def index_document(paths: Iterable[str]) -> bytes:
+    """The body of ``/``: every path that can be asked for, and those above it."""
+    found = {"/healthz", "/livez", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/readyz", *paths}
+    groups = {path.rpartition("/")[0] for path in found if path.startswith(("/api/", "/apis/"))}
+    return orjson.dumps({"paths": sorted(found | groups | {"/api", "/apis"})})
+
+
 class Documents:
     """Answers for paths outside the resources.
 
@@ -60,6 +67,8 @@ class Documents:
         fixed = self._fixed.get(info.path.rstrip("/"))
         if fixed is not None:
             return Answer(200, fixed)
+        if info.path in ("/", "/index.html"):
+            return Answer(200, index_document([*self._fixed, *self._live, *self._openapi.paths()]))
         if info.path in self._live:
             return self._live[info.path](info)
         if info.path.startswith("/openapi/"):

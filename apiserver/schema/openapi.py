@@ -103,6 +103,10 @@ class OpenAPI:
         found = {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={self.hash_of(path)}"} for path in self._groups}
         return orjson.dumps({"paths": found}, option=orjson.OPT_SORT_KEYS)
 
+    def paths(self) -> list[str]:
+        """The path of every group version that has a document."""
+        return [f"/{path}" for path in self._groups]
+
     def hash_of(self, path: str) -> str:
         """The hash of the document at ``/openapi/v3/{path}``. Raises KeyError."""
         basis = self._source_hash + repr(self._groups[path]).encode()

@@ -47,3 +47,12 @@ async def test_reviews_have_no_tables(http: HTTP) -> None:
     answered = (await http("POST", path, review)).body
     assert answered["status"]["allowed"] is True
     assert answered["metadata"] == {}
+
+
+async def test_the_root_lists_what_can_be_asked_for(http: HTTP) -> None:
+    paths = (await http("GET", "/")).body["paths"]
+    assert {"/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/openapi/v3", "/readyz", "/version"} <= set(
+        paths
+    )
+    for path in paths:
+        assert await status_with(http, path) == 200, path
