@@ -114,6 +114,7 @@ class Agent:
             state_dir=config.state_dir,
             memory_bytes=self._machine.memory_bytes,
             own_mounts=config.runtime == "process",
+            host_root=config.host_root,
         )
 
     def _server_deps(self) -> ServerDeps:

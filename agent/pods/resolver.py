@@ -6,8 +6,9 @@ GeneratePodHostNameAndDomain), and containerd's order of the lines in resolv.con
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from minikube_py.api.meta import name_of, namespace_of
@@ -139,11 +140,25 @@ def _of_policy(
         return ResolvConf()
     on_host = policy == "Default" or (policy == "ClusterFirst" and spec.get("hostNetwork"))
     if on_host or not cluster_dns:
-        return host
+        return host if spec.get("hostNetwork") else _reachable(host, cluster_dns)
     svc = f"svc.{cluster_domain}"
     cluster = (f"{namespace_of(pod)}.{svc}", svc, cluster_domain) if cluster_domain else ()
     searches = tuple(dict.fromkeys([*cluster, *host.searches]))
     return ResolvConf(tuple(cluster_dns), searches, _CLUSTER_OPTIONS)
+
+
+def _reachable(host: ResolvConf, cluster_dns: Sequence[str]) -> ResolvConf:
+    """A server on the node's own loopback (systemd-resolved, an engine's in its containers) hears no pod. Where there
+    is no other, the cluster's DNS asks it for them."""
+    heard = tuple(server for server in host.nameservers if not _is_loopback(server))
+    return replace(host, nameservers=heard or (tuple(cluster_dns) if host.nameservers else ()))
+
+
+def _is_loopback(server: str) -> bool:
+    try:
+        return ipaddress.ip_address(server.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _merge_options(base: Sequence[str], configured: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -15,6 +15,8 @@ from minikube_py.cluster.engine import LABEL, NODE_LABEL, engine_socket, remove_
 from minikube_py.cluster.engineapi import NoEngine
 from minikube_py.cluster.leftovers import remove_memory_volumes
 from minikube_py.cluster.plan import ClusterPlan
+from minikube_py.config.documents import read_document
+from minikube_py.config.parts import AgentConfig, APIServerConfig, ControlPlaneConfig, Told
 
 _CONTROLPLANE = "minikube_py.cluster.controlplane:main"
 
@@ -33,19 +35,19 @@ def apiserver(api_port: int) -> None:
     containers.prepare(plan, api_port=api_port)
     containers.join_network(plan)
     containers.become_nobody()
-    sys.exit(_run(plan, "apiserver.app:main", "apiserver"))
+    sys.exit(_run(plan, "apiserver.app:main", "apiserver", APIServerConfig))
 
 
 @container.command()
 def controlplane() -> None:
     """Scheduler and controllers."""
-    sys.exit(_run(_plan(), _CONTROLPLANE, "controlplane"))
+    sys.exit(_run(_plan(), _CONTROLPLANE, "controlplane", ControlPlaneConfig))
 
 
 @container.command()
 def cloud() -> None:
     """The load balancers outside the cluster, and the door for the ports that the host publishes."""
-    sys.exit(_run(_plan(), _CONTROLPLANE, "cloud"))
+    sys.exit(_run(_plan(), _CONTROLPLANE, "cloud", ControlPlaneConfig))
 
 
 @container.command()
@@ -55,7 +57,7 @@ def agent() -> None:
     try:
         node = containers.own_node(plan, os.environ)
         containers.join_network(plan, node)
-        code = _run(plan, "agent.app:main", f"agent-{node.name}")
+        code = _run(plan, "agent.app:main", f"agent-{node.name}", AgentConfig)
         if code == 0:
             remove_containers(engine_socket(), {LABEL: plan.paths.label, NODE_LABEL: node.name})
             remove_memory_volumes(plan.paths.node_state(node.name))
@@ -71,8 +73,8 @@ def _plan() -> ClusterPlan:
         raise click.ClickException(str(error)) from error
 
 
-def _run(plan: ClusterPlan, entry: str, part: str) -> int:
+def _run(plan: ClusterPlan, entry: str, part: str, kind: type[Told]) -> int:
     """The parts are named by string: the command line must not depend on the programs it can start."""
     module, _, function = entry.partition(":")
     main: Any = getattr(importlib.import_module(module), function)
-    return int(main(str(containers.config_file(plan, part))))
+    return int(main(read_document(kind, containers.config_file(plan, part))))

@@ -45,6 +45,8 @@ MOST_NODES: Final = 50
 NOBODY: Final = 65532
 CLOUD_HEALTH_PORT: Final = 10258
 _DEVICE: Final = "eth0"
+#: Where an agent's container sees the files of the engine's machine (compose.yaml).
+MACHINE: Final = Path("/machine")
 _NUMBER: Final = "com.docker.compose.container-number"
 
 
@@ -133,7 +135,7 @@ def _configs(plan: ClusterPlan) -> dict[str, Told]:
         "cloud": replace(control, parts=("cloud",), edge=True, health_port=CLOUD_HEALTH_PORT),
     }
     for node in plan.nodes:
-        found[f"agent-{node.name}"] = replace(agent_config(plan, node), host_sockets=None)
+        found[f"agent-{node.name}"] = replace(agent_config(plan, node), host_sockets=None, host_root=MACHINE)
     return found
 
 

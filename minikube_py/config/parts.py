@@ -145,6 +145,8 @@ class AgentConfig(Told):
     #: vendor of host-network sockets; absent where the agent owns its network
     host_sockets: Path | None = None
     host_resolv_conf: Path = Path("/etc/resolv.conf")
+    #: where the agent sees the files of the machine that runs its pods
+    host_root: Path = Path("/")
     network: Network = Network()
     labels: dict[str, str] = field(default_factory=dict)
     taints: tuple[dict[str, str], ...] = ()

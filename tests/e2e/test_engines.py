@@ -253,6 +253,25 @@ def test_a_node_that_is_switched_off_takes_its_containers_along(cluster: MinikCl
 
 
 @compose_only
+def test_what_is_the_machines_own(cluster: MinikCluster, engine: PrivateEngine) -> None:
+    """hostPath volumes are made and checked on the engine's machine; its resolver answers through the cluster's DNS."""
+    place = engine.directory / "host" / "new"
+    spec = f"""{{"dnsPolicy": "Default", "terminationGracePeriodSeconds": 0,
+      "volumes": [{{"name": "host", "hostPath": {{"path": "{place}", "type": "DirectoryOrCreate"}}}}],
+      "containers": [{{"name": "app", "image": "minik.local/host", "command": ["sleep", "1000"],
+        "volumeMounts": [{{"name": "host", "mountPath": "/host"}}]}}]}}"""
+    _run(cluster, "lodger", spec)
+    cluster.exec("lodger", "touch", "/host/mark")
+    assert (place / "mark").exists()
+    eventually(
+        lambda: "192.168.232.1" in cluster.exec("lodger", "getent", "ahostsv4", "apiserver", check=False),
+        within=PATIENCE,
+        what="the engine's resolver to be heard",
+    )
+    cluster.kubectl("delete", "pod/lodger", "--wait=true", timeout=90)
+
+
+@compose_only
 def test_agents_come_and_go(cluster: MinikCluster, engine: PrivateEngine) -> None:
     """Killed, a container is back with its pods; another agent is another node; one less takes its pods along."""
     assert isinstance(cluster, ComposeCluster)

@@ -35,6 +35,22 @@ def conf(**spec: Any) -> str:
 
 
 @pytest.mark.parametrize(
+    ("servers", "spec", "told"),
+    [
+        (["127.0.0.11"], {"dnsPolicy": "Default"}, ["10.96.0.10"]),
+        (["127.0.0.53", "::1", "9.9.9.9"], {"dnsPolicy": "Default"}, ["9.9.9.9"]),
+        (["fe80::1%eth0"], {"dnsPolicy": "Default"}, ["fe80::1%eth0"]),
+        (["127.0.0.53"], {"dnsPolicy": "Default", "hostNetwork": True}, ["127.0.0.53"]),
+        ([], {"dnsPolicy": "Default"}, []),
+    ],
+)
+def test_servers_on_the_nodes_loopback_hear_no_pod(servers: list[str], spec: dict[str, Any], told: list[str]) -> None:
+    host = "search corp\n" + "".join(f"nameserver {server}\n" for server in servers)
+    found = pod_dns(pod(**spec), cluster_dns=["10.96.0.10"], cluster_domain="cluster.local", host_resolv_conf=host)
+    assert (list(found.nameservers), found.searches) == (told, ("corp",))
+
+
+@pytest.mark.parametrize(
     ("spec", "expected"),
     [
         ({}, CLUSTER_SEARCH + CLUSTER),

@@ -50,6 +50,7 @@ def test_everybody_is_told_its_part(plan: ClusterPlan) -> None:
     agent = read_document(AgentConfig, containers.config_file(plan, "agent-my-lab-2"))
     assert (agent.node_ips, agent.runtime, agent.host_sockets) == (("192.168.99.12",), "docker", None)
     assert agent.serving.key.exists()
+    assert agent.host_root == containers.MACHINE, "hostPath volumes are of the engine's machine"
     kubeconfig = yaml.safe_load(plan.paths.kubeconfig.read_text())
     assert kubeconfig["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:7443"
     assert stat.S_IMODE((plan.paths.pki / "ca.key").stat().st_mode) == 0o640
@@ -126,4 +127,5 @@ def test_the_composition_is_what_the_program_expects() -> None:
     assert all("healthcheck" in service and service["restart"] == "unless-stopped" for service in services.values())
     for name, port in (("controlplane", CONTROLPLANE_HEALTH_PORT), ("cloud", containers.CLOUD_HEALTH_PORT)):
         assert str(port) in services[name]["healthcheck"]["test"][-1]
+    assert f"/:{containers.MACHINE}" in services["agent"]["volumes"]
     assert services["controlplane"]["user"] == f"{containers.NOBODY}:{containers.NOBODY}"
