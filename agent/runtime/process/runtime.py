@@ -261,6 +261,7 @@ class ProcessRuntime:
         await self._client.call("reopen_log", container_id=container_id)
 
     async def _connect(self) -> None:
+        left = await asyncio.to_thread(self._files)  # before anybody can make new ones
         await self._client.connect()
         hello = await self._client.call("hello")
         self.limits_enforced = bool(hello["limits"])
@@ -271,14 +272,14 @@ class ProcessRuntime:
             if each["state"] == "exited":
                 self._exit_of(each["id"]).set()
         self._pids.machine_pid = self._client.machine_pid
-        await asyncio.to_thread(self._sweep_files, {each["id"] for each in data["containers"]})
+        known = {each["id"] for each in data["containers"]}
+        await asyncio.to_thread(_remove_all, [each for each in left if each.name not in known])
 
-    def _sweep_files(self, known: set[str]) -> None:
-        """Files of containers whose removal an agent before us did not finish."""
+    def _files(self) -> list[Path]:
+        """Those of containers, also of some whose removal an agent before us did not finish."""
         with contextlib.suppress(OSError):
-            for entry in (self._state_dir / "containers").iterdir():
-                if entry.name not in known:
-                    remove_tree(entry)
+            return list((self._state_dir / "containers").iterdir())
+        return []
 
     async def _image(self, name: str) -> LocalImage:
         image = await asyncio.to_thread(self.images.find, name)
@@ -367,6 +368,11 @@ class ProcessRuntime:
             except (OSError, MachineGone):
                 self._client.close()
                 await self._clock.sleep(backoff.next())
+
+
+def _remove_all(paths: Sequence[Path]) -> None:
+    for path in paths:
+        remove_tree(path)
 
 
 def remove_tree(path: Path) -> None:
