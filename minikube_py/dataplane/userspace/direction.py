@@ -18,7 +18,7 @@ import errno
 import os
 import socket
 
-from minikube_py.dataplane.userspace.engine import Callback, Engine
+from minikube_py.dataplane.userspace.engine import Callback, Deadlines, Engine
 from minikube_py.dataplane.userspace.pipes import CAPACITY, Pipe, PipePool
 
 BUFFER_SIZE = 1 << 16
@@ -32,10 +32,11 @@ _SPLICE_FLAGS = 0x01 | 0x02  # SPLICE_F_MOVE | SPLICE_F_NONBLOCK
 class Medium:
     """What all relays of an engine share: it runs in one thread, so one buffer is enough for all."""
 
-    __slots__ = ("buffer", "engine", "pipes", "view")
+    __slots__ = ("buffer", "connecting", "engine", "pipes", "view")
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.connecting = Deadlines(engine)
         self.pipes = PipePool()
         self.buffer = bytearray(BUFFER_SIZE)
         self.view = memoryview(self.buffer)

@@ -15,6 +15,7 @@ import select
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
@@ -53,6 +54,41 @@ class Timer:
     def cancel(self) -> None:
         """Do not fire. Harmless after firing."""
         self.callback = None
+
+
+class Deadlines:
+    """Timers of one engine that all wait equally long. Most are cancelled soon, thousands in a second: they stand in a
+    queue instead of the engine's heap, from which a cancelled timer would go only when its time has come."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: deque[Timer] = deque()
+        self._waiting = False
+
+    def start(self, seconds: float, callback: Callback) -> Timer:
+        """``callback`` in ``seconds``, which are the same for every call."""
+        queue = self._queue
+        while queue and queue[0].callback is None:
+            queue.popleft()
+        timer = Timer(self._engine.monotonic() + seconds, callback)
+        queue.append(timer)
+        if not self._waiting:
+            self._waiting = True
+            self._engine.call_later(seconds, self._look)
+        return timer
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def _look(self) -> None:
+        queue, now = self._queue, self._engine.monotonic()
+        while queue and (queue[0].callback is None or queue[0].due <= now):
+            callback = queue.popleft().callback
+            if callback is not None:
+                self._engine.again(callback)
+        self._waiting = bool(queue)
+        if queue:
+            self._engine.call_later(queue[0].due - now, self._look)
 
 
 class Engine:

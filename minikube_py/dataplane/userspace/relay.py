@@ -19,6 +19,7 @@ from minikube_py.dataplane.userspace.engine import ENDING, READ, WRITE, Timer
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 #: An endpoint that does not answer a SYN is given up for another one after this long.
 CONNECT_SECONDS = 3.0
+_NONE: frozenset[tuple[str, int]] = frozenset()
 
 
 class Upstreams(Protocol):
@@ -67,7 +68,7 @@ class Relay:
         self._upstream: socket.socket | None = None
         self._up: Direction | None = None
         self._down: Direction | None = None
-        self._tried: frozenset[tuple[str, int]] = frozenset()
+        self._tried = _NONE
         self._timer: Timer | None = None
         self._open = True
         self._early = 0
@@ -105,11 +106,11 @@ class Relay:
 
     def _begin(self, endpoint: Endpoint) -> bool:
         """False where another endpoint should be tried."""
-        self._tried |= {endpoint.address}
         try:
             upstream = self._upstreams.open(endpoint, self.peer)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS):
+                self._tried |= {endpoint.address}
                 return False
             self.reset()
         else:
@@ -125,16 +126,17 @@ class Relay:
         self._up.opposite, self._down.opposite = self._down, self._up
         medium.engine.register(upstream, self._on_upstream, self.reset)
         if self._timer is None:
-            self._timer = medium.engine.call_later(CONNECT_SECONDS, self._give_up)
+            self._timer = medium.connecting.start(CONNECT_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         """The endpoint is silent. Where there is no other it may go on, for as long as the kernel has patience."""
         self._timer = None
         if not self._open or self.connected:
             return
-        other = self._upstreams.next_endpoint(self.peer[0], self._tried)
+        assert self.endpoint is not None
+        other = self._upstreams.next_endpoint(self.peer[0], self._tried | {self.endpoint.address})
         if other is None:
-            self._timer = self._medium.engine.call_later(CONNECT_SECONDS, self._give_up)
+            self._timer = self._medium.connecting.start(CONNECT_SECONDS, self._give_up)
             return
         self._abandon()
         if not self._begin(other):
@@ -145,6 +147,8 @@ class Relay:
         self._connect()
 
     def _abandon(self) -> None:
+        if self.endpoint is not None:
+            self._tried |= {self.endpoint.address}
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -168,7 +172,7 @@ class Relay:
                 self._try_another()
                 return
         self.connected = True
-        self._tried = frozenset()
+        self._tried = _NONE
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
