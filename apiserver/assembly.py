@@ -123,7 +123,7 @@ def assemble(config: APIServerConfig, *, store: Store, clock: Clock) -> Assembly
     api = API(
         authenticator=security.authenticator,
         authorization=security.authorization,
-        public=Health(alive={"ping": lambda: ""}, ready={}).answer,
+        public=Health(alive={"ping": lambda: ""}, ready={"etcd": store.fault}).answer,
         documents=_documents(config, schema, [*table.all(), NODEMETRICS, PODMETRICS], security, chronicle).answer,
         resources=chronicle.witness(dispatcher.serve),
         metrics=Metrics(store, table, flows),

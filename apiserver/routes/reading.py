@@ -143,7 +143,10 @@ async def send_list(
     assert isinstance(form, PlainForm | PartialForm | TableForm)
     head = form.list_head(list_metadata(page))
     if is_small(page.items):
-        body = head + b",".join([form.item(stored) for stored in page.items]) + b"]}"
+        if page.items or not isinstance(form, TableForm):
+            body = head + b",".join([form.item(stored) for stored in page.items]) + b"]}"
+        else:
+            body = head[:-1] + b"null}"  # a Table without rows, as Go writes it
         answer = render(body, wanted)
         answer.headers = headers
         return await send(request, answer)
