@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from importlib import metadata
 
 import uvloop
 
@@ -21,6 +20,7 @@ from agent.pods.manager import PodManager, PodManagerDeps
 from agent.pods.services import NodeSettings
 from agent.runtime.protocol import RuntimeFault
 from agent.server.server import AgentServer, ServerDeps
+from minikube_py import __version__
 from minikube_py.aio.aheadclock import AheadClock
 from minikube_py.aio.clock import Clock, SystemClock
 from minikube_py.aio.tasks import TaskSet
@@ -74,7 +74,7 @@ class Agent:
                 client=client,
                 clock=clock,
                 machine=self._machine,
-                runtime_version=f"minik-{config.runtime}://{metadata.version('minikube-py')}",
+                runtime_version=f"minik-{config.runtime}://{__version__}",
                 images=self._images,
             )
         )
