@@ -34,7 +34,7 @@ from minikube_py.cluster.control import ask
 
 ROOT = Path(__file__).resolve().parents[1]
 NODE_PORT = 30099
-LIBRARIES = "import aiohttp.web, uvloop, pydantic, orjson, cryptography.x509"
+LIBRARIES = "import aiohttp.web, uvloop, orjson, cryptography.x509"
 
 
 def main() -> None:
