@@ -56,15 +56,15 @@ class Completer:
 
     def _build(self, name: str) -> Filler | None:
         always: list[tuple[str, _Make]] = []
-        visits: list[tuple[str, _Visit]] = []
+        visits: dict[str, _Visit] = {}
         for field in self._model.struct(name).fields.values():
             make = self._maker(field)
             if make is not None:
                 always.append((field.name, make))
             visit = self._visit(field.type)
             if visit is not None:
-                visits.append((field.name, visit))
-        return _filler(tuple(always), tuple(visits)) if always or visits else None
+                visits[field.name] = visit
+        return _filler(tuple(always), visits) if always or visits else None
 
     def _maker(self, field: Field) -> _Make | None:
         """What to put where the field is absent; None where it may stay absent."""
@@ -93,15 +93,17 @@ class Completer:
         return None
 
 
-def _filler(always: tuple[tuple[str, _Make], ...], visits: tuple[tuple[str, _Visit], ...]) -> Filler:
+def _filler(always: tuple[tuple[str, _Make], ...], visits: dict[str, _Visit]) -> Filler:
+    visited = visits.keys()
+
     def fill(value: dict[str, Any]) -> None:
         for name, make in always:
             if name not in value:
                 value[name] = make()
-        for name, visit in visits:
-            inner = value.get(name)
+        for name in visited & value.keys():  # objects have few of the fields that their type has
+            inner = value[name]
             if inner is not None:
-                visit(inner)
+                visits[name](inner)
 
     return fill
 

@@ -85,12 +85,12 @@ def new_uid() -> str:
 
 def format_time(moment: datetime) -> str:
     """A metav1.Time on the wire: RFC 3339 in UTC, whole seconds."""
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+    return f"{moment.astimezone(UTC).isoformat(timespec='seconds')[:-6]}Z"
 
 
 def format_micro_time(moment: datetime) -> str:
     """A metav1.MicroTime on the wire: RFC 3339 in UTC with six decimals (leases, events.k8s.io)."""
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def parse_time(text: str) -> datetime:

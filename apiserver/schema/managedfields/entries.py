@@ -44,20 +44,38 @@ class Managed(NamedTuple):
 
 @dataclass(slots=True)
 class ManagerTable:
-    """The managers of an object. Changed in place; the sets themselves never are."""
+    """The managers of an object. Changed in place; the sets themselves never are, and are in the order of the wire."""
 
     entries: dict[Manager, Managed] = field(default_factory=dict)
 
     def put(self, manager: Manager, managed: Managed) -> None:
-        """Set what a manager has, in the order of the wire; a manager that has nothing is forgotten."""
+        """Set what a manager has, brought into order; a manager that has nothing is forgotten."""
         if managed.fields is None:
             self.entries.pop(manager, None)
         else:
             self.entries[manager] = managed._replace(fields=ordered(managed.fields))
 
+    def add(self, manager: Manager, managed: Managed) -> None:
+        """Give a manager some fields (not None) beside those that it has, at a new time."""
+        before = self.entries.get(manager)
+        self.put(manager, managed)
+        if before is not None:
+            fields = union(before.fields, self.entries[manager].fields)
+            self.entries[manager] = managed._replace(fields=fields)
+
     def keep(self, manager: Manager, fields: FieldSet) -> None:
-        """Change the fields of a manager and nothing else of it."""
-        self.put(manager, self.entries[manager]._replace(fields=fields))
+        """Leave a manager a part of its fields, which are in order as the whole is, and change nothing else of it."""
+        if fields is None:
+            del self.entries[manager]
+        else:
+            self.entries[manager] = self.entries[manager]._replace(fields=fields)
+
+    def in_order(self) -> ManagerTable:
+        """The same with every set brought into order."""
+        table = ManagerTable()
+        for manager, managed in self.entries.items():
+            table.put(manager, managed)
+        return table
 
 
 class BadEntries(ValueError):
@@ -65,7 +83,7 @@ class BadEntries(ValueError):
 
 
 def read_entries(given: Any) -> ManagerTable:
-    """The table in a managedFields list. Raises BadEntries."""
+    """The table in a managedFields list, whose sets are taken to be in order. Raises BadEntries."""
     table = ManagerTable()
     for entry in given or ():
         operation = entry.get("operation")

@@ -35,7 +35,7 @@ def _normal(node: Node) -> FieldSet:
 
 
 def union(left: FieldSet, right: FieldSet) -> FieldSet:
-    """Paths in either set."""
+    """Paths in either set, in order where both are."""
     if left is None or right is None:
         return right if left is None else left
     if not left or not right:
@@ -44,7 +44,7 @@ def union(left: FieldSet, right: FieldSet) -> FieldSet:
     result = dict(left)
     for key, node in right.items():
         result[key] = {} if key == SELF else union(result.get(key), node)
-    return result
+    return result if len(result) == len(left) else {key: result[key] for key in _in_order(result)}
 
 
 def difference(left: FieldSet, right: FieldSet) -> FieldSet:
@@ -111,10 +111,14 @@ def ordered(node: Node) -> Node:
     """The same set in the order of the wire, as structured-merge-diff sorts path elements; itself if it has that."""
     if node.__class__ is Ordered:
         return node
+    return Ordered((name, node[name] and ordered(node[name])) for name in _in_order(node))
+
+
+def _in_order(node: Node) -> list[str]:
     names = sorted(node)
     if len(names) > 1 and names[-1][0] in "kv":
         names.sort(key=_element_order)
-    return Ordered((name, node[name] and ordered(node[name])) for name in names)
+    return names
 
 
 @lru_cache(maxsize=4096)

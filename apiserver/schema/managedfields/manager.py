@@ -329,9 +329,10 @@ def _table(given: Any, present: Any, *, from_live: bool) -> ManagerTable:
         if given == [{}]:
             return ManagerTable()
         try:
+            table = read_entries(given)
             if given != present:
                 check_entries(given)
-            table = read_entries(given)
+                table = table.in_order()
         except BadEntries:
             table = ManagerTable()
         if table.entries:
@@ -351,8 +352,7 @@ def _take(table: ManagerTable, me: Manager, mine: Managed, removed: FieldSet, el
         if kept is not managed.fields:
             table.keep(manager, kept)
     if mine.fields is not None:
-        before = table.entries.get(me)
-        table.put(me, mine._replace(fields=union(mine.fields, before.fields if before else None)))
+        table.add(me, mine)
 
 
 def _timeless(entry: dict[str, Any]) -> dict[str, Any]:

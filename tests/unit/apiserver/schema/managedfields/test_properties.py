@@ -6,11 +6,12 @@ import copy
 import random
 from typing import Any
 
+import orjson
 import pytest
 
 from apiserver.schema.managedfields.atoms import Atom, Atoms
 from apiserver.schema.managedfields.comparing import added, index_items, named_paths
-from apiserver.schema.managedfields.fieldsets import FieldSet, difference, paths
+from apiserver.schema.managedfields.fieldsets import FieldSet, difference, ordered, paths
 from apiserver.schema.managedfields.manager import Author, FieldManagement
 from apiserver.schema.schema import FieldValidation, Schema
 from minikube_py.api import resources
@@ -87,6 +88,8 @@ def managed(obj: Any) -> dict[tuple[str, str], FieldSet]:
 def check_ownership(obj: Any) -> None:
     everything = added(ATOM, obj)
     for owner, fields in managed(obj).items():
+        text = orjson.dumps(fields)
+        assert text == orjson.dumps(ordered(orjson.loads(text))), f"what {owner} owns is out of order"
         missing = [
             path
             for path in paths(difference(fields, everything))
