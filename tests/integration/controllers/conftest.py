@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from minikube_py.api.errors import StatusError
@@ -73,12 +74,18 @@ async def api(tmp_path: Path) -> AsyncIterator[RunningAPI]:
         yield running
 
 
+@pytest.fixture
+def node_grace_seconds() -> float:
+    """How long a node may be silent: upstream's default, for a busy machine silences nodes that nobody stopped."""
+    return 40.0
+
+
 @pytest_asyncio.fixture
-async def cluster(api: RunningAPI) -> AsyncIterator[Cluster]:
+async def cluster(api: RunningAPI, node_grace_seconds: float) -> AsyncIterator[Cluster]:
     """Three ready nodes, a scheduler and all controllers."""
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(Client.from_access(api.access))
-        config = control_plane_config(api, node_monitor_grace_seconds=2.0)
+        config = control_plane_config(api, node_monitor_grace_seconds=node_grace_seconds)
         plane = ControlPlane(config)
         await plane.start()
         stack.push_async_callback(plane.stop)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from minikube_py.api.meta import condition_is_true, name_of, owner_reference
 from minikube_py.api.resources import (
     CONFIGMAPS,
@@ -137,6 +139,7 @@ async def test_a_finalizer_holds_a_namespace_and_is_named(cluster: Cluster) -> N
     await cluster.until(gone)
 
 
+@pytest.mark.parametrize("node_grace_seconds", [4.0], ids=["impatient"])
 async def test_a_silent_node_loses_its_pods(cluster: Cluster) -> None:
     web = deployment(replicas=6)
     soon = [
