@@ -6,8 +6,7 @@ import click
 
 from minikube_py.cli.options import cluster_name
 from minikube_py.cluster.engineapi import NoEngine
-from minikube_py.cluster.kubeconfig import KubeconfigBusy
-from minikube_py.cluster.teardown import take_down
+from minikube_py.cluster.teardown import KubeconfigKept, take_down
 
 
 @click.command()
@@ -16,6 +15,8 @@ def down(name: str) -> None:
     """Stop a cluster and remove everything it made, its kubeconfig context included."""
     try:
         existed = take_down(name)
-    except (NoEngine, OSError, KubeconfigBusy, ValueError) as error:
+    except KubeconfigKept as kept:
+        raise click.ClickException(f'cluster "{name}" is gone, but its context may be left: {kept}') from kept
+    except (NoEngine, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f'Cluster "{name}" is gone.' if existed else f'There is no cluster "{name}".')

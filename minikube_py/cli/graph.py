@@ -37,7 +37,7 @@ def graph(name: str, namespace: str, everywhere: bool, output: str, file: Path |
         click.echo(picture, nl=False)
         return
     try:
-        file.write_text(picture)
+        file.write_text(picture, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(str(error)) from error
 

@@ -3,6 +3,8 @@ for an HTTP library, and neither must `minik --help`."""
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import ClassVar
 
 import click
@@ -94,3 +96,6 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """A Kubernetes cluster in Python: starts in a second, needs neither Docker nor root."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our ticks, or without Chinese, gets a mark

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -21,14 +21,21 @@ def read_manifests(paths: Iterable[str]) -> list[Object]:
 
 def _sources(path: str) -> Iterator[tuple[str, str]]:
     if path == "-":
-        yield "standard input", sys.stdin.read()
+        yield "standard input", _text("standard input", sys.stdin.buffer.read)
         return
     found = Path(path)
     if not found.exists():
         raise click.ClickException(f'the path "{path}" does not exist')
     files = [found] if found.is_file() else sorted(one for one in found.iterdir() if one.suffix in _SUFFIXES)
     for file in files:
-        yield str(file), file.read_text()
+        yield str(file), _text(str(file), file.read_bytes)
+
+
+def _text(source: str, read: Callable[[], bytes]) -> str:
+    try:
+        return read().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{source}: {error}") from error
 
 
 def _objects(source: str, text: str) -> Iterator[Object]:

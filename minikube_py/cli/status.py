@@ -33,7 +33,8 @@ def status(name: str) -> None:
     )
     click.echo(f"  outside the cluster: {answer['outside']}")
     parts_well = _show_parts(answer["parts"])
-    nodes_well = _show_nodes(name)
+    agents = {part["name"].removeprefix("agent-") for part in answer["parts"] if part["name"].startswith("agent-")}
+    nodes_well = _show_nodes(name, agents)
     if not (parts_well and nodes_well):
         raise SystemExit(1)
 
@@ -46,14 +47,17 @@ def _show_parts(parts: list[dict[str, Any]]) -> bool:
     return all(part["pid"] for part in parts)
 
 
-def _show_nodes(cluster: str) -> bool:
+def _show_nodes(cluster: str, expected: set[str]) -> bool:
     with told_plainly(cluster):
         nodes, faults = asyncio.run(_nodes(cluster))
     for name, ready in nodes:
         click.echo(f"  node {name:<19} {'Ready' if ready else 'NotReady'}")
+    missing = expected - {name for name, _ in nodes}
+    for name in sorted(missing):
+        click.echo(f"  node {name:<19} is not registered yet")
     for line in describe(faults):
         click.echo(f"  {line}")
-    return all(ready for _, ready in nodes) and not any(faults.values())
+    return not missing and all(ready for _, ready in nodes) and not any(faults.values())
 
 
 async def _nodes(cluster: str) -> tuple[list[tuple[str, bool]], Found]:

@@ -89,9 +89,10 @@ def up(name: str, wait: float, node_runtimes: tuple[str, ...], **settings: Any) 
         _follow(begun.progress(max(0.0, wait)), started)
     except KeyboardInterrupt:
         raise click.ClickException(_STILL_STARTING.format(name=name)) from None
-    _merge(name)
+    merged = _merge(name)
     how = f"is up in {time.monotonic() - started:.1f} s" if wait > 0 else "is starting"
-    click.echo(f'Cluster "{name}" {how}. Try:  kubectl --context {name} get nodes')
+    first = f"kubectl --context {name} get nodes" if merged else "kubectl get nodes"
+    click.echo(f'Cluster "{name}" {how}. Try:  {first}')
 
 
 def _configured(name: str, node_runtimes: dict[str, Any], settings: dict[str, Any]) -> ClusterConfig:
@@ -121,12 +122,15 @@ def _follow(progress: Iterable[Progress], started: float) -> None:
         click.echo(f" {click.style('✓', fg='green')} {line.text:<40} {time.monotonic() - started:5.2f} s")
 
 
-def _merge(name: str) -> None:
+def _merge(name: str) -> bool:
+    """Whether the user's kubeconfig has the context now; where it cannot, the user is told of another way."""
     path, own = kubeconfig.user_kubeconfig(), ClusterPaths.of(name).kubeconfig
     if not own.exists():  # the other `minik up` has not come so far
-        return
+        return False
     try:
         kubeconfig.add_to(path, kubeconfig.read(own))
     except (kubeconfig.KubeconfigBusy, ValueError, OSError) as error:
         click.echo(f"The cluster runs, but {path} was not changed: {error}", err=True)
         click.echo(f"Use:  export KUBECONFIG={shlex.quote(str(own))}", err=True)
+        return False
+    return True

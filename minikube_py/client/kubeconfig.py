@@ -75,7 +75,7 @@ class _Merged:
 
     def add(self, path: Path) -> None:
         try:
-            document = yaml.load(path.read_text(), Loader=yaml.CSafeLoader) or {}
+            document = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader) or {}
         except (OSError, yaml.YAMLError) as error:
             raise KubeconfigFault(f"{path}: {error}") from error
         if not isinstance(document, dict):

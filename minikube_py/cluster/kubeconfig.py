@@ -1,7 +1,7 @@
 """The user's kubeconfig: our context is merged in and taken out again, the rest stays as it was.
 
 The file is read and written as kubectl does (``clientcmd``): the first of ``$KUBECONFIG``, else ``~/.kube/config``;
-guarded by the same ``.lock`` file; replaced atomically.
+guarded by the same ``.lock`` file; replaced atomically. Our entries are taken out of every file that kubectl reads.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ class KubeconfigBusy(Exception):
     """Another program holds the kubeconfig's lock file."""
 
 
+def user_kubeconfigs() -> list[Path]:
+    """The files that kubectl reads, the one that ``kubectl config`` would change first."""
+    listed = [Path(path).absolute() for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path]
+    return listed or [Path.home() / ".kube" / "config"]
+
+
 def user_kubeconfig() -> Path:
     """The file that ``kubectl config`` would change."""
-    listed = [path for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path]
-    return Path(listed[0]).absolute() if listed else Path.home() / ".kube" / "config"
+    return user_kubeconfigs()[0]
 
 
 def render(name: str, server: str, ca: Path, client: KeyPair) -> Config:
@@ -94,12 +99,20 @@ def read(path: Path) -> Config:
     except FileNotFoundError:
         return {}
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {error}") from error
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if content is None:
         return {}
-    if not isinstance(content, dict):
+    if not _is_config(content):
         raise ValueError(f"{path} is not a kubeconfig")
-    return content
+    config: Config = content
+    return config
+
+
+def _is_config(content: object) -> bool:
+    if not isinstance(content, dict):
+        return False
+    entries = [content.get(section) or [] for section in _SECTIONS]
+    return all(isinstance(each, list) and all(isinstance(one, dict) for one in each) for each in entries)
 
 
 def server_of(path: Path) -> str:

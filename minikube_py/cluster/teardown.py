@@ -17,19 +17,37 @@ from minikube_py.cluster.paths import ClusterPaths
 _PATIENCE_SECONDS = 15.0
 
 
+class KubeconfigKept(Exception):
+    """A kubeconfig of the user's could not be looked through, or not be changed."""
+
+
 def take_down(name: str) -> bool:
-    """Ends the cluster and removes everything it left. False where there was none. Raises OSError, KubeconfigBusy."""
+    """Ends the cluster and removes everything it left. False where there was none.
+
+    Raises OSError, NoEngine; KubeconfigKept at last, where nothing is left but the entries in the user's kubeconfig.
+    """
     paths = ClusterPaths.of(name)
     existed = paths.root.exists()
     lock = _end_supervisor(paths)
     try:
         remove_after_a_crash(paths)
-        kubeconfig.remove_from(kubeconfig.user_kubeconfig(), name)
         paths.lock.unlink()
     finally:
         os.close(lock)
     _remove_empty_parents(paths)
+    _forget_context(name)
     return existed
+
+
+def _forget_context(name: str) -> None:
+    faults = []
+    for path in kubeconfig.user_kubeconfigs():
+        try:
+            kubeconfig.remove_from(path, name)
+        except (kubeconfig.KubeconfigBusy, ValueError, OSError) as error:
+            faults.append(str(error))
+    if faults:
+        raise KubeconfigKept("; ".join(faults))
 
 
 def _end_supervisor(paths: ClusterPaths) -> int:

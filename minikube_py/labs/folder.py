@@ -64,7 +64,7 @@ class LabFolder:
         for each in (language, LANGUAGES[0]):
             file = self.path / f"lesson.{each}.md"
             if file.is_file():
-                return fill(file.read_text(), values)
+                return fill(file.read_text(encoding="utf-8"), values)
         raise LabFault(f"{self.path}: there is no lesson.{LANGUAGES[0]}.md")
 
     def manifests(self, what: str, values: Values) -> list[tuple[str, str]]:
@@ -73,7 +73,7 @@ class LabFolder:
         if not place.is_relative_to(self.path.resolve()) or not place.exists():
             raise LabFault(f"{self.path}: there is no {what} in it")
         files = [place] if place.is_file() else sorted(place.glob("*.yaml"))
-        return [(str(file), fill(file.read_text(), values)) for file in files]
+        return [(str(file), fill(file.read_text(encoding="utf-8"), values)) for file in files]
 
     def digest(self) -> str:
         """Of all its files: a report says by it which version of a lab was passed."""
@@ -90,7 +90,7 @@ def load(path: Path) -> LabFolder:
         raise LabFault(f"{path}: a lab's folder is named like 03-my-lab")
     file = path / "lab.yaml"
     try:
-        data = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
+        data = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise LabFault(f"{file}: {error}") from error
     if not isinstance(data, dict):

@@ -48,7 +48,7 @@ class Records:
         """Write it, whole or not at all. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         beside = self._file(progress.lab).with_suffix(".new")
-        beside.write_text(progress.model_dump_json(indent=2) + "\n")
+        beside.write_text(progress.model_dump_json(indent=2) + "\n", encoding="utf-8")
         os.replace(beside, self._file(progress.lab))
 
     def _file(self, lab: str) -> Path:

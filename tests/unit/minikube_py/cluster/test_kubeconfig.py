@@ -93,3 +93,21 @@ def test_the_first_path_of_the_variable_is_the_users_file(monkeypatch: pytest.Mo
     monkeypatch.setenv("KUBECONFIG", "")
     monkeypatch.setenv("HOME", "/home/someone")
     assert kubeconfig.user_kubeconfig() == Path("/home/someone/.kube/config")
+
+
+@pytest.mark.parametrize("text", ["just words", "- a list", "clusters: 5", "contexts: [words]", "users: {a: b}"])
+def test_what_is_no_kubeconfig_is_left_alone(target: Path, ours: kubeconfig.Config, text: str) -> None:
+    target.parent.mkdir()
+    target.write_text(text)
+    for change in (lambda: kubeconfig.add_to(target, ours), lambda: kubeconfig.remove_from(target, "minik")):
+        with pytest.raises(ValueError, match="is not a kubeconfig"):
+            change()
+    assert target.read_text() == text
+
+
+def test_what_is_wrong_with_yaml_is_told_on_one_line(target: Path) -> None:
+    target.parent.mkdir()
+    target.write_text("{ nonsense: [\n")
+    with pytest.raises(ValueError, match="is not YAML") as fault:
+        kubeconfig.read(target)
+    assert "\n" not in str(fault.value)
