@@ -7,6 +7,7 @@ from apiserver.admission.chain import AdmissionChain, Plugin
 from apiserver.admission.escalation import NoEscalation
 from apiserver.admission.limits import LimitRanger
 from apiserver.admission.namespaces import NamespaceLifecycle
+from apiserver.admission.newcomers import DefaultIngressClass, TaintNodesByCondition
 from apiserver.admission.nodes import NodeRestriction
 from apiserver.admission.pods import DefaultTolerationSeconds, Priority
 from apiserver.admission.podsecurity import PodSecurity
@@ -29,6 +30,7 @@ def default_chain(rbac: RBAC | None, books: QuotaBooks) -> AdmissionChain:
             LimitRanger(),
             ServiceAccountAdmission(),
             NodeRestriction(),
+            TaintNodesByCondition(),
             RuntimeClass(),
             PodSecurity(),
             Priority(),
@@ -37,6 +39,7 @@ def default_chain(rbac: RBAC | None, books: QuotaBooks) -> AdmissionChain:
             StorageObjectInUseProtection(),
             *signers,
             SubjectRestriction(),
+            DefaultIngressClass(),
             ResourceQuota(books),
         ]
     )
