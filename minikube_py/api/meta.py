@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from minikube_py.api.types import Object, ObjectKey
+
+#: The bits of a UUID that are not random, and what they are in version 4 of RFC 9562's variant.
+_FIXED_BITS = 0xF000 << 64 | 0xC000 << 48
+_VERSION_4 = 0x4000 << 64 | 0x8000 << 48
 
 
 def metadata(obj: Object) -> dict[str, Any]:
@@ -79,8 +83,11 @@ def owner_reference(owner: Object, *, controller: bool = True) -> dict[str, Any]
 
 
 def new_uid() -> str:
-    """A fresh random UID (RFC 4122, version 4)."""
-    return str(uuid.uuid4())
+    """A fresh random UID (RFC 9562, version 4)."""
+    # Written out, because every object gets one and the uuid module takes thrice as long.
+    number = secrets.randbits(128) & ~_FIXED_BITS | _VERSION_4
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def format_time(moment: datetime) -> str:

@@ -111,7 +111,7 @@ def ordered(node: Node) -> Node:
     """The same set in the order of the wire, as structured-merge-diff sorts path elements; itself if it has that."""
     if node.__class__ is Ordered:
         return node
-    return Ordered((name, node[name] and ordered(node[name])) for name in _in_order(node))
+    return Ordered({name: node[name] and ordered(node[name]) for name in _in_order(node)})
 
 
 def _in_order(node: Node) -> list[str]:

@@ -27,10 +27,12 @@ class PodChecks:
     def __init__(self) -> None:
         self._sound = _Memory()
         self._quiet = _Memory()
+        self._checked: tuple[Object, bytes] | None = None
 
     def validate(self, pod: Object, errors: Errors) -> None:
         """A Pod's annotations and spec; every cause is added to ``errors``."""
         key = _key(pod)
+        self._checked = pod, key
         if key in self._sound:
             return
         before = len(errors)
@@ -42,13 +44,18 @@ class PodChecks:
         """What a new Pod is warned of; an update has no warnings."""
         if old is not None:
             return []
-        key = _key(pod)
+        key = self._key_after_check(pod)
         about_spec: list[str] = []
         if key not in self._quiet:
             about_spec = list(pod_warnings(pod["metadata"], pod.get("spec") or {}, ""))
             if not about_spec:
                 self._quiet.add(key)
         return name_warnings(pod) + about_spec
+
+    def _key_after_check(self, pod: Object) -> bytes:
+        """The key of a pod that was validated last: nothing changes it between the two."""
+        checked, self._checked = self._checked, None
+        return checked[1] if checked is not None and checked[0] is pod else _key(pod)
 
 
 class _Memory(dict[bytes, None]):
