@@ -42,6 +42,7 @@ def make_runtime(config: AgentConfig, clock: Clock, on_health: Callable[[], None
         state_dir=config.state_dir,
         node_name=config.node_name,
         cluster=config.cluster,
+        image_access=config.image_dir / "access",
         clock=clock,
         on_health=on_health,
     )

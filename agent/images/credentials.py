@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,22 +23,34 @@ _HUB_NAMES: Final = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user of a registry. ``server`` is the entry's own name."""
+    """A user of a registry. ``server`` is the entry's own name, ``secret`` that of the Secret with its uid."""
 
     username: str
     password: str
     server: str
+    secret: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What can be kept of them: equal for equal credentials."""
+        return hashlib.sha256(json.dumps([self.username, self.password, self.server]).encode()).hexdigest()
 
 
 def credentials_for(image: str, secrets: Sequence[Object]) -> list[Credentials]:
     """What the secrets (kubernetes.io/dockerconfigjson, …/dockercfg) hold for a canonical image name."""
     found = [
-        (server, Credentials(*_login(entry), server))
+        (server, Credentials(*_login(entry), server, _source(secret)))
         for secret in secrets
         for server, entry in _auths(secret).items()
         if _matches(server, image)
     ]
     return [login for _, login in sorted(found, key=lambda pair: len(pair[0]), reverse=True)]
+
+
+def _source(secret: Object) -> str:
+    """Which Secret it is; "" for one that no API server has given a uid."""
+    told = secret.get("metadata") or {}
+    return f"{told.get('namespace')}/{told.get('name')}/{told['uid']}" if told.get("uid") else ""
 
 
 def _matches(server: str, image: str) -> bool:

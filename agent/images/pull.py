@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final, NamedTuple, Protocol
 
 import aiohttp
 import orjson
@@ -48,14 +48,22 @@ class PulledLayers:
         return open(self.directory / digest.replace(":", "-"), mode)
 
 
+class Pulled(NamedTuple):
+    """The image, the digest that was asked for, and whose credentials got it (None: nobody's)."""
+
+    image: ImageInArchive
+    digest: str
+    user: Credentials | None
+
+
 class Pull(Protocol):
     """How a store gets what it has not. ``have`` tells whether the image with a config digest is there already."""
 
     async def pull(
         self, reference: Reference, secrets: Sequence[Object], directory: Path, *, have: Callable[[str], bool],
         on_progress: Progress,
-    ) -> tuple[ImageInArchive, str]:  # fmt: skip
-        """The image, its layers in ``directory`` where they were missing, and the digest asked for."""
+    ) -> Pulled:  # fmt: skip
+        """The image, its layers in ``directory`` where they were missing. Raises ImageFault."""
         ...
 
 
@@ -68,7 +76,7 @@ class RegistryPull:
     async def pull(
         self, reference: Reference, secrets: Sequence[Object], directory: Path, *, have: Callable[[str], bool],
         on_progress: Progress,
-    ) -> tuple[ImageInArchive, str]:  # fmt: skip
+    ) -> Pulled:  # fmt: skip
         timeout = aiohttp.ClientTimeout(total=None, sock_read=_SILENCE_SECONDS)
         async with aiohttp.ClientSession(connector=HostConnector(self._dialer), timeout=timeout) as session:
             try:
@@ -83,14 +91,15 @@ class RegistryPull:
 async def _as_anybody(
     session: aiohttp.ClientSession, reference: Reference, secrets: Sequence[Object], layers: PulledLayers,
     have: Callable[[str], bool], on_progress: Progress,
-) -> tuple[ImageInArchive, str]:  # fmt: skip
+) -> Pulled:  # fmt: skip
     """With the credentials that fit, one after the other; with none where there are none, as the kubelet does."""
     name = f"{reference.host}/{reference.repository}:{reference.tag}"
     refused: Refused | None = None
     users: Sequence[Credentials | None] = credentials_for(name, secrets) or [None]
     for credentials in users:
         try:
-            return await _pull(Registry(session, reference, credentials), reference, layers, have, on_progress)
+            registry = Registry(session, reference, credentials)
+            return Pulled(*await _pull(registry, reference, layers, have, on_progress), credentials)
         except Refused as fault:
             refused = refused or fault
     assert refused is not None

@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from agent.images.access import ImageAccess
 from agent.images.archive import Archive, ArchiveFault, ImageInArchive
 from agent.images.builtin import builtin_images
 from agent.images.layers import Limits, unpack_layer
@@ -68,6 +69,7 @@ class LocalImages:
     def __init__(self, image_dir: Path, *, limits: Limits | None = None, pull: Pull | None = None) -> None:
         self._dir = image_dir
         self._pull = pull
+        self._access = ImageAccess(image_dir / "access")
         self._turns: dict[str, asyncio.Lock] = {}
         self._limits = limits or Limits()
         self._builtin = {image.info.names[0]: image for image in builtin_images()}
@@ -94,13 +96,14 @@ class LocalImages:
         reference = reference_of(name)
         workspace = await asyncio.to_thread(self._open_workspace)
         try:
-            image, digest = await self._pull.pull(
-                reference, secrets, workspace.path, have=self._has, on_progress=on_progress
-            )
-            names = (name, reference.by_digest(digest))
-            return await asyncio.to_thread(
-                self._take_in, PulledLayers(workspace.path), replace(image, names=names), pulled=True
-            )
+            with self._access.pulling(name):
+                image, digest, user = await self._pull.pull(
+                    reference, secrets, workspace.path, have=self._has, on_progress=on_progress
+                )
+                image = replace(image, names=(name, reference.by_digest(digest)))
+                info = await asyncio.to_thread(self._take_in, PulledLayers(workspace.path), image, pulled=True)
+                await asyncio.to_thread(self._access.record, info.id, name, user)
+            return info
         except ImageFault as fault:
             raise ImageFault(fault.reason, f"{what}: {fault.message}. {_INSTEAD}") from fault
         except ArchiveFault as fault:
@@ -109,6 +112,16 @@ class LocalImages:
             raise ImageFault("ErrImagePull", f"{what}: {error.strerror or error}") from error
         finally:
             await asyncio.to_thread(workspace.close)
+
+    async def accessible(self, image: str, secrets: Sequence[Object]) -> bool:
+        """Whether a pod with these pull secrets may use the image without asking its registry."""
+        try:
+            found = await asyncio.to_thread(self.find, image)
+        except ImageFault:
+            return True  # it will be refused for its name
+        if found is None or not found.rootfs or image.startswith("sha256:"):
+            return True
+        return await asyncio.to_thread(self._access.allows, found.info.id, canonical_name(image), secrets)
 
     async def directory(self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = ()) -> Path:
         """Where the image is unpacked. Raises ImageFault, also for a built-in image, which has no files of its own."""
@@ -123,6 +136,7 @@ class LocalImages:
 
     async def remove(self, image_id: str) -> None:
         await asyncio.to_thread(self._remove, image_id)
+        await asyncio.to_thread(self._access.forget, image_id)
 
     async def load(self, chunks: AsyncIterator[bytes]) -> list[ImageInfo]:
         """Takes in a ``docker save`` or OCI archive. Raises ImageFault (InvalidArchive) and OSError (disk full)."""

@@ -37,6 +37,10 @@ class ImagePuller:
         """The image of a container. Raises StartRefused with the reason that its status shows."""
         image = str(spec.get("image") or "")
         policy = str(spec.get("imagePullPolicy") or "IfNotPresent")
+        if policy != "Always" and not await self._runtime.images.accessible(image, secrets):
+            if policy == "Never":
+                raise self._never(image, events)
+            policy = "Always"  # it is here, and not for this pod: the registry decides
         if policy != "Always" and (present := await self._present(image, policy, events)) is not None:
             return present
         self._check_backoff(image, events)
@@ -76,12 +80,16 @@ class ImagePuller:
                 raise StartRefused(fault.reason, fault.message) from fault
             if policy != "Never":
                 return None
-            message = f'Container image "{image}" is not present with pull policy of Never'
-            events.warning("ErrImageNeverPull", message)
-            raise StartRefused("ErrImageNeverPull", message) from fault
+            raise self._never(image, events) from fault
         events.normal("Pulled", f'Container image "{image}" already present on machine and can be accessed by the pod')
         self._forget(image)
         return info
+
+    def _never(self, image: str, events: PodEvents) -> StartRefused:
+        """The same whether it is absent or for others only: a pod does not learn which."""
+        message = f'Container image "{image}" is not present with pull policy of Never'
+        events.warning("ErrImageNeverPull", message)
+        return StartRefused("ErrImageNeverPull", message)
 
     def _check_backoff(self, image: str, events: PodEvents) -> None:
         failure = self._failed.get(image)

@@ -236,6 +236,11 @@ class ImageStore(Protocol):
         """The image, fetched when the policy says so; ``on_progress`` is told how far that is. Raises ImageFault."""
         ...
 
+    async def accessible(self, image: str, secrets: Sequence[Object]) -> bool:
+        """Whether a pod with these pull secrets may use the image without asking its registry (KEP-2535). True for one
+        that is not here."""
+        ...
+
     async def directory(self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = ()) -> Path:
         """The files of an image, never to be changed, for image volumes (KEP-4639). Raises ImageFault."""
         ...

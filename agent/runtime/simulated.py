@@ -86,6 +86,9 @@ class SimulatedImages:
             self.pulls.append(image)
         return self._known.setdefault(image, ImageInfo(id=f"simulated:{image}", names=(image,), size_bytes=0))
 
+    async def accessible(self, image: str, secrets: Sequence[Object]) -> bool:  # noqa: ARG002
+        return True
+
     async def directory(self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = ()) -> Path:
         await self.ensure(image, pull_policy=pull_policy, pull_secrets=pull_secrets)
         raise ImageFault("ErrImagePull", "simulated images have no files")

@@ -45,14 +45,14 @@ def test_a_missing_image_says_what_to_do(cluster: MinikCluster, namespace: str) 
 
 @pytest.mark.skipif(not BUSYBOX.exists(), reason="no static busybox: install Debian's busybox-static")
 def test_a_private_registry(cluster: MinikCluster, namespace: str, tmp_path: Path) -> None:
-    """Refused without credentials, and let in with those of the pod's ServiceAccount."""
+    """Refused without credentials, and let in with those of the pod's ServiceAccount; what these have brought to the
+    machine is not for others."""
     registry = Registry(tmp_path, restricted=True)
     registry.start()
     try:
         registry.push("private/tool:1", [busybox_layer()], {"Env": ["PATH=/bin"], "Cmd": ["sleep", "3600"]})
         image = f"--image={registry.address}/private/tool:1"
         cluster.kubectl("run", "stranger", "-n", namespace, image)
-        # Before anybody else has the image pulled: then it is on the machine for strangers too.
         waiting = "{.status.containerStatuses[0].state.waiting.reason}"
         cluster.kubectl("wait", "pod/stranger", "-n", namespace, f"--for=jsonpath={waiting}=ImagePullBackOff",
                         "--timeout=60s", timeout=90)  # fmt: skip
@@ -65,6 +65,13 @@ def test_a_private_registry(cluster: MinikCluster, namespace: str, tmp_path: Pat
         )
         cluster.kubectl("wait", "pod/ann", "-n", namespace, "--for=condition=Ready", "--timeout=60s", timeout=90)
         assert "Successfully pulled image" in cluster.kubectl("get", "events", "-n", namespace).stdout
+        patch = '{"imagePullSecrets": null}'
+        cluster.kubectl("patch", "serviceaccount", "default", "-n", namespace, "-p", patch)
+        for policy, reason in (("IfNotPresent", "ImagePullBackOff"), ("Never", "ErrImageNeverPull")):
+            name = f"late-{policy.lower()}"
+            cluster.kubectl("run", name, "-n", namespace, image, f"--image-pull-policy={policy}")
+            cluster.kubectl("wait", f"pod/{name}", "-n", namespace, f"--for=jsonpath={waiting}={reason}",
+                            "--timeout=60s", timeout=90)  # fmt: skip
     finally:
         registry.stop()
 

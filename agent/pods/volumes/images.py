@@ -22,6 +22,12 @@ class ImageVolumes:
         """Where the image's files are on this machine. Raises VolumeError with the reason of the refusal."""
         reference, policy = str(source.get("reference") or ""), str(source.get("pullPolicy") or "IfNotPresent")
         try:
-            return await self._images.directory(reference, pull_policy=policy, pull_secrets=await self._secrets(pod))
+            secrets = await self._secrets(pod)
+            if policy != "Always" and not await self._images.accessible(reference, secrets):
+                if policy == "Never":
+                    message = f'Container image "{reference}" is not present with pull policy of Never'
+                    raise ImageFault("ErrImageNeverPull", message)
+                policy = "Always"  # it is here, and not for this pod: the registry decides
+            return await self._images.directory(reference, pull_policy=policy, pull_secrets=secrets)
         except ImageFault as fault:
             raise VolumeError(f"{fault.reason}: {fault.message}") from fault

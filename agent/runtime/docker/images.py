@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent.images.access import ImageAccess
 from agent.images.builtin import ECHO, HOST
 from agent.images.credentials import Credentials, credentials_for
 from agent.images.model import canonical_name
@@ -34,8 +36,11 @@ class DockerImages:
         pulled: PulledImages | None = None,
         make_builtin: Callable[[], Awaitable[None]] | None = None,
         files: LocalImages | None = None,
+        access: ImageAccess | None = None,
     ) -> None:
-        """``files`` is where images are unpacked whose files are wanted: an engine keeps its own to itself."""
+        """``files`` is where images are unpacked whose files are wanted: an engine keeps its own to itself. ``access``
+        are the records of who may use what was pulled: None for everybody."""
+        self._access = access
         self._engine = engine
         self._pulled = pulled
         self._make_builtin = make_builtin
@@ -57,13 +62,36 @@ class DockerImages:
         if pull_policy == "Never" and found is None:
             raise ImageFault("ErrImageNeverPull", f'Container image "{image}" is not present with pull policy of Never')
         if found is None or (pull_policy == "Always" and found.pullable):
-            await self._pull(name, pull_secrets, on_progress, have=found is not None)
-            before, found = found, await self._find(image)
-            if before is None and found is not None and self._pulled is not None:
-                await asyncio.to_thread(self._pulled.add, found, name)
+            found = await self._fetch(image, name, pull_secrets, on_progress, before=found)
         if found is None:
             raise ImageFault("ErrImagePull", f"the engine has pulled {name} and does not have it")
         return found
+
+    async def _fetch(
+        self, image: str, name: str, secrets: Sequence[Object], on_progress: Progress, *, before: ImageInfo | None
+    ) -> ImageInfo | None:
+        """Pulls it and leaves the records that pulled images have."""
+        with self._access.pulling(name) if self._access is not None else contextlib.nullcontext():
+            user = await self._pull(name, secrets, on_progress)
+            found = await self._find(image)
+            if found is None:
+                return None
+            if before is None and self._pulled is not None:
+                await asyncio.to_thread(self._pulled.add, found, name)
+            if self._access is not None:
+                await asyncio.to_thread(self._access.record, found.id, name, user)
+        return found
+
+    async def accessible(self, image: str, secrets: Sequence[Object]) -> bool:
+        """Whether a pod with these pull secrets may use the image without asking its registry."""
+        access = self._access
+        if access is None or image.startswith("sha256:") or access.unused:
+            return True
+        try:
+            name, found = canonical_name(image), await self._find(image)
+        except ImageFault:
+            return True  # it will be refused for its name
+        return found is None or await asyncio.to_thread(access.allows, found.id, name, secrets)
 
     async def directory(self, image: str, *, pull_policy: str, pull_secrets: Sequence[Object] = ()) -> Path:
         """The image's files, unpacked once more. Raises ImageFault, also for a built-in image, which has none."""
@@ -94,6 +122,8 @@ class DockerImages:
         """Harmless where it is gone; an image in use stays."""
         if self._files is not None:
             await self._files.remove(self._unpacked.pop(image_id, image_id))
+        if self._access is not None:
+            await asyncio.to_thread(self._access.forget, image_id)
         try:
             await self._engine.delete(f"/images/{image_id}", force=True)
         except EngineFault as fault:
@@ -157,18 +187,20 @@ class DockerImages:
                 return None
             raise
 
-    async def _pull(self, name: str, secrets: Sequence[Object], on_progress: Progress, *, have: bool) -> None:
-        """With the credentials that fit, one after the other; with none where there are none, as the kubelet does."""
+    async def _pull(self, name: str, secrets: Sequence[Object], on_progress: Progress) -> Credentials | None:
+        """With the credentials that fit, one after the other; with none where there are none, as the kubelet does.
+
+        Returns those that worked.
+        """
         faults = []
         users: Sequence[Credentials | None] = credentials_for(name, secrets) or [None]
         for credentials in users:
             try:
                 await self._pull_as(name, credentials, on_progress)
-                return
+                return credentials
             except (EngineFault, ImageFault) as fault:
                 faults.append(fault.message)
-        if not (have and name.startswith(("minik.local/", "localhost/"))):
-            raise ImageFault("ErrImagePull", "; ".join(dict.fromkeys(faults)))
+        raise ImageFault("ErrImagePull", "; ".join(dict.fromkeys(faults)))
 
     async def _pull_as(self, name: str, credentials: Credentials | None, on_progress: Progress) -> None:
         headers = {}

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from agent.images.access import ImageAccess
 from agent.images.builtin import ECHO, HOST
 from agent.images.store import LocalImages
 from agent.runtime import portforward
@@ -53,7 +54,8 @@ _POLL_SECONDS: Final = 0.005
 class DockerRuntime:
     """Pods as containers of an engine on this machine. They outlive this object; the next one finds them by label.
 
-    ``on_health`` is called when the engine goes away and when it is back.
+    ``image_access`` is a directory that all nodes with this engine share (``ImageAccess``). ``on_health`` is called
+    when the engine goes away and when it is back.
     """
 
     name = "docker"
@@ -66,6 +68,7 @@ class DockerRuntime:
         state_dir: Path,
         node_name: str,
         cluster: str = "minik",
+        image_access: Path | None = None,
         clock: Clock | None = None,
         on_health: Callable[[], None] = lambda: None,
     ) -> None:
@@ -73,7 +76,11 @@ class DockerRuntime:
         pulled = PulledImages(state_dir / "pulled-images")
         self._state_dir = state_dir / "docker"
         self.images = DockerImages(
-            self._engine, pulled, self._ensure_builtin, files=LocalImages(self._state_dir / "image-files")
+            self._engine,
+            pulled,
+            self._ensure_builtin,
+            files=LocalImages(self._state_dir / "image-files"),
+            access=ImageAccess(image_access or state_dir / "image-access"),
         )
         self._own = translate.owner(cluster, node_name)
         self._clock = clock or SystemClock()

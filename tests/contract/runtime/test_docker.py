@@ -289,6 +289,8 @@ async def test_pulls(harness: Harness, tmp_path: Path) -> None:
                 await images.ensure(name, pull_policy="IfNotPresent", pull_secrets=secrets)
         secrets = [pull_secret(registry, "wrong"), pull_secret(registry)]
         found = await images.ensure(name, pull_policy="IfNotPresent", pull_secrets=secrets)
+        for others, allowed in ((secrets, True), ([], False), (secrets[:1], False)):
+            assert await images.accessible(name, others) is allowed
         by_digest = f"{registry.address}/private/own@{digest}"
         assert (await images.ensure(by_digest, pull_policy="Always", pull_secrets=secrets)).id == found.id
         for absent in (f"{name}0", f"{registry.address}/private/own@sha256:{'0' * 64}"):

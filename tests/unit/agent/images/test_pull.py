@@ -127,6 +127,10 @@ async def test_users(restricted: Registry, tmp_path: Path) -> None:
         assert refused.value.reason == "ErrImagePull"
     secrets = [pull_secret(restricted, "wrong"), pull_secret(restricted)]
     assert (await images.ensure(name, pull_policy="IfNotPresent", pull_secrets=secrets)).size_bytes == 1
+    for others, allowed in ((secrets, True), ([], False), (secrets[:1], False)):
+        assert await images.accessible(name, others) is allowed
+    assert await images.accessible(f"{name}-not-here", [])
+    assert await images.accessible("Not A Name", [])
 
 
 @pytest.mark.parametrize("name", ["shop/none:1", "shop/web:none", "shop/web@sha256:" + "0" * 64])
