@@ -1,9 +1,9 @@
 """Cluster DNS beside C name servers with the same data: ``python -m benchmarks.dns [--seconds 5] [--rounds 3]``.
 
-Needs Debian's dnsperf, and dnsmasq or unbound (or both). The servers share core 0, one being asked at a time, while
-dnsperf asks from core 1; rounds go through all of them in turn, so that a noisy minute hits them alike. Prints medians:
-queries per second, processor time per query (which a busy machine disturbs least), the ratios of ours to each within
-a round, and the 99th percentile of the latency at a modest rate.
+Needs Debian's dnsperf, and dnsmasq, unbound or a CoreDNS on the PATH, or all of them. The servers share core 0, one being
+asked at a time, while dnsperf asks from core 1; rounds go through all of them in turn, so that a noisy minute hits them
+alike. Prints medians: queries per second, processor time per query (which a busy machine disturbs least), the ratios of
+ours to each within a round, and the 99th percentile of the latency at a modest rate.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.dns_compare.data import write_questions
-from benchmarks.dns_compare.servers import Running, installed, ours, outside, running
+from benchmarks.dns_compare.servers import (
+    INSIDE_ONLY,
+    Running,
+    api_with_services,
+    installed,
+    ours,
+    outside,
+    running,
+)
 
 _RATE = re.compile(r"Queries per second:\s+([0-9.]+)")
 _DONE = re.compile(r"Queries completed:\s+([0-9]+)")
@@ -39,12 +47,15 @@ def main() -> None:
         directory = Path(name)
         questions = write_questions(directory)
         with running(outside, upstream=0, directory=directory, core=1) as upstream, contextlib.ExitStack() as stack:
+            if "coredns" in references:
+                stack.enter_context(api_with_services(directory))
             servers = {
                 name: stack.enter_context(running(command, upstream=upstream.port, directory=directory, core=0))
                 for name, command in {"ours": ours, **references}.items()
             }
             for what, path in questions.items():
-                _compare(what, path, servers, chosen.seconds, chosen.rounds)
+                asked = {name: its for name, its in servers.items() if what != "forwarded" or name not in INSIDE_ONLY}
+                _compare(what, path, asked, chosen.seconds, chosen.rounds)
 
 
 @dataclass(slots=True)

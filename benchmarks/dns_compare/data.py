@@ -14,7 +14,7 @@ MISSES = 20_000
 def services() -> Iterator[tuple[str, str]]:
     """Names and addresses of Services."""
     for number in range(SERVICES):
-        yield f"svc-{number}.default.svc.{DOMAIN}", f"10.96.{number // 250}.{number % 250 + 1}"
+        yield f"svc-{number}.default.svc.{DOMAIN}", f"10.96.{16 + number // 250}.{number % 250 + 1}"
 
 
 def foreign() -> Iterator[tuple[str, str]]:

@@ -59,12 +59,33 @@ def unbound(port: int, upstream: int, directory: Path) -> Sequence[str]:
     return ["unbound", "-d", "-c", str(_written(directory / f"unbound-{port}.conf", lines))]
 
 
-REFERENCES: dict[str, Command] = {"dnsmasq": dnsmasq, "unbound": unbound}
+def coredns(port: int, _: int, directory: Path) -> Sequence[str]:
+    """CoreDNS over the API server of ``api_with_services``, on one core as the others. It needs no plugin but one."""
+    lines = [f".:{port} {{", f"  kubernetes {DOMAIN} {{", f"    kubeconfig {directory / 'kubeconfig'} test", "  }", "}"]
+    return ["env", "GOMAXPROCS=1", "coredns", "-conf", str(_written(directory / "Corefile", lines))]
+
+
+REFERENCES: dict[str, Command] = {"dnsmasq": dnsmasq, "unbound": unbound, "coredns": coredns}
+#: Those that are asked nothing from outside the cluster.
+INSIDE_ONLY = ("coredns",)
 
 
 def installed() -> dict[str, Command]:
     """The reference servers that this machine has."""
     return {name: command for name, command in REFERENCES.items() if shutil.which(name)}
+
+
+@contextlib.contextmanager
+def api_with_services(directory: Path) -> Iterator[None]:
+    """An API server with the Services, whose kubeconfig is in ``directory``."""
+    command = [sys.executable, "-m", "benchmarks.dns_compare.api", str(directory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            if process.stdout is None or process.stdout.readline() != b"ready\n":
+                raise SystemExit("the API server does not start")
+            yield
+        finally:
+            process.terminate()
 
 
 @dataclass(frozen=True, slots=True)
