@@ -2,8 +2,8 @@
 
 Needs Debian's dnsperf, and dnsmasq, unbound or a CoreDNS on the PATH, or all of them. The servers share core 0, one
 being asked at a time, while dnsperf asks from core 1; rounds go through all of them in turn, so that a noisy minute
-hits them alike. Prints medians: queries per second, processor time per query (which a busy machine disturbs least), the ratios of
-ours to each within a round, and the 99th percentile of the latency at a modest rate.
+hits them alike. Prints medians: queries per second, processor time per query (which a busy machine disturbs least),
+the ratios of ours to each within a round, and the 99th percentile of the latency at a modest rate.
 """
 
 from __future__ import annotations
