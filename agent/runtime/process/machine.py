@@ -88,11 +88,14 @@ class Machine:
             "many_ids": self._host.facts.many_ids,
         }
 
-    def op_list(self, _peer: Peer, _request: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "sandboxes": [self._sandbox_status(sandbox) for sandbox in self._sandboxes.values()],
-            "containers": [container.status() for container in self._containers.values()],
-        }
+    def op_list_sandboxes(self, _peer: Peer, _request: dict[str, Any]) -> dict[str, Any]:
+        return {"sandboxes": [self._sandbox_status(sandbox) for sandbox in self._sandboxes.values()]}
+
+    def op_list_containers(self, _peer: Peer, request: dict[str, Any]) -> dict[str, Any]:
+        """All of them, or with ``sandbox_id`` those of one sandbox."""
+        wanted = request.get("sandbox_id")
+        chosen = (each for each in self._containers.values() if wanted in (None, each.config.sandbox_id))
+        return {"containers": [container.status() for container in chosen]}
 
     def op_sandbox_run(self, _peer: Peer, request: dict[str, Any]) -> dict[str, Any]:
         config = from_json(SandboxConfig, request.get("sandbox"))

@@ -112,21 +112,20 @@ class ProcessRuntime:
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
         while (await self._client.call("sandbox_stop", sandbox_id=sandbox_id))["running"]:
-            for data in (await self._client.call("list"))["containers"]:
-                if data["sandbox_id"] == sandbox_id and data["pid"]:
+            for data in await self._list_containers(sandbox_id=sandbox_id):
+                if data["pid"]:
                     await self._exit_of(data["id"]).wait()
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
         await self.stop_sandbox(sandbox_id)
-        for data in (await self._client.call("list"))["containers"]:
-            if data["sandbox_id"] == sandbox_id:
-                await self.remove_container(data["id"])
+        for data in await self._list_containers(sandbox_id=sandbox_id):
+            await self.remove_container(data["id"])
         await self._client.call("sandbox_remove", sandbox_id=sandbox_id)
         self._sandboxes.discard(sandbox_id)
 
     async def list_sandboxes(self) -> list[SandboxStatus]:
-        data = await self._client.call("list")
-        return [translate.sandbox_status(each, machine_pid=self._client.machine_pid) for each in data["sandboxes"]]
+        found = await self._list_sandboxes()
+        return [translate.sandbox_status(each, machine_pid=self._client.machine_pid) for each in found]
 
     async def create_container(self, sandbox_id: str, spec: ContainerSpec) -> str:
         config = translate.container_config(
@@ -193,9 +192,9 @@ class ProcessRuntime:
         await asyncio.to_thread(remove_tree, self._state_dir / "containers" / container_id)
 
     async def list_containers(self) -> list[ContainerStatus]:
-        data = await self._client.call("list")
-        self._containers = {each["id"]: each for each in data["containers"]}
-        return [translate.container_status(each, pid=self._pid(each)) for each in data["containers"]]
+        found = await self._list_containers()
+        self._containers = {each["id"]: each for each in found}
+        return [translate.container_status(each, pid=self._pid(each)) for each in found]
 
     async def exec(
         self, container_id: str, command: Sequence[str], *, tty: bool = False, stdin: bool = False
@@ -265,15 +264,21 @@ class ProcessRuntime:
         await self._client.connect()
         hello = await self._client.call("hello")
         self.limits_enforced = bool(hello["limits"])
-        data = await self._client.call("list")
-        self._sandboxes = {each["id"] for each in data["sandboxes"]}
-        self._containers = {each["id"]: each for each in data["containers"]}
-        for each in data["containers"]:
+        self._sandboxes = {each["id"] for each in await self._list_sandboxes()}
+        self._containers = {each["id"]: each for each in await self._list_containers()}
+        for each in self._containers.values():
             if each["state"] == "exited":
                 self._exit_of(each["id"]).set()
         self._pids.machine_pid = self._client.machine_pid
-        known = {each["id"] for each in data["containers"]}
-        await asyncio.to_thread(_remove_all, [each for each in left if each.name not in known])
+        await asyncio.to_thread(_remove_all, [each for each in left if each.name not in self._containers])
+
+    async def _list_sandboxes(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self._client.call("list_sandboxes"))["sandboxes"]
+        return found
+
+    async def _list_containers(self, **of: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self._client.call("list_containers", **of))["containers"]
+        return found
 
     def _files(self) -> list[Path]:
         """Those of containers, also of some whose removal an agent before us did not finish."""

@@ -73,7 +73,7 @@ async def test_an_agent_that_never_reads_holds_nobody_up(machine: Any, harness: 
         channel.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             for number in range(5000):
-                wire.send(channel, {"id": number, "op": "list"})
+                wire.send(channel, {"id": number, "op": "list_containers"})
         container = await harness.run(FOREVER)
         assert (await harness.output(container, "true"))[0] == 0
 
