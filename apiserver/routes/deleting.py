@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from apiserver.refusals import kind_conflict, not_found
 from apiserver.routes.options import DeleteOptions
+from apiserver.routes.pacing import Pace
 from apiserver.routes.writing import Writer, WriteRequest
 from apiserver.store.objects import StoredObject
 from minikube_py.api.meta import format_time, is_deleting, parse_time
@@ -126,11 +127,17 @@ class Deleter:
         self._writer.committed(request.served, old, None)
         return Deleted(gone, gone=True)
 
-    def delete_collection(
+    async def delete_collection(
         self, request: WriteRequest, options: DeleteOptions, selected: list[StoredObject]
     ) -> list[StoredObject]:
-        """Delete every one of ``selected``; returns their states before. Raises at the first refusal."""
+        """Delete every one of ``selected``; returns their states before. Raises at the first refusal.
+
+        Each deletion is a step of its own: between them others get their turn, and may have deleted what comes next.
+        """
+        pace = Pace()
         for stored in selected:
+            if pace.is_due():
+                await pace.turn()
             each = replace(request, namespace=stored.namespace, name=stored.name)
             if request.served.collection.get(stored.namespace, stored.name) is not None:
                 self.delete(each, options)

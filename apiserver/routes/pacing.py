@@ -19,9 +19,8 @@ SLICE: Final = 512 * 1024
 class Pace:
     """The pace of one piece of work, which asks ``is_due`` every now and then and then waits for ``turn``."""
 
-    def __init__(self, seconds: float = TURN) -> None:
-        self._seconds = seconds
-        self._end = perf_counter() + seconds
+    def __init__(self) -> None:
+        self._end = perf_counter() + TURN
 
     def is_due(self) -> bool:
         """Whether the work has gone on for its time."""
@@ -30,7 +29,7 @@ class Pace:
     async def turn(self) -> None:
         """Let everything else that is ready run once."""
         await asyncio.sleep(0)
-        self._end = perf_counter() + self._seconds
+        self._end = perf_counter() + TURN
 
 
 class Outlet(Protocol):

@@ -205,7 +205,7 @@ class ResourceRoutes:
         write = self.write_request(request, info, served, user, WriteOptions(dry_run=options.dry_run))
         selection = selection_of(served, info.namespace, listing)
         selected = list(read_page(served, selection, listing, self._store.revision).items)
-        items = self._deleter.delete_collection(write, options, selected)
+        items = await self._deleter.delete_collection(write, options, selected)
         wanted = negotiate(request.headers.get("Accept", ""))
         return await send_list(request, served.streamed_form(wanted), Page(items, self._store.revision), wanted)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
+import pytest
+
+from apiserver.routes import pacing
 from tests.integration.apiserver.conftest import HTTP
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -113,3 +117,19 @@ async def test_a_binding_can_also_be_posted_by_itself_and_only_once(http: HTTP) 
     again = await http("POST", f"{PODS}/p/binding", binding)
     assert again.status == 409
     assert 'is already assigned to node "n1"' in again.body["message"]
+
+
+async def test_a_collection_goes_step_by_step_and_others_may_be_quicker(
+    http: HTTP, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two deletions everybody gets a turn, and what is gone or new by then is no fault."""
+    monkeypatch.setattr(pacing, "TURN", 0.0)
+    names = [f"many-{number:02}" for number in range(40)]
+    for name in names:
+        assert (await http("POST", MAPS, {"metadata": {"name": name, "labels": {"many": "yes"}}})).status == 201
+    async with asyncio.TaskGroup() as group:
+        whole = group.create_task(http("DELETE", f"{MAPS}?labelSelector=many"))
+        single = [group.create_task(http("DELETE", f"{MAPS}/{name}")) for name in reversed(names)]
+    assert whole.result().status == 200
+    assert {each.result().status for each in single} <= {200, 404}
+    assert (await http("GET", f"{MAPS}?labelSelector=many")).body["items"] == []
