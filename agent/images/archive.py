@@ -49,7 +49,7 @@ class Archive:
             self._tar = tarfile.open(fileobj=file, mode="r:*")  # noqa: SIM115 - closed by __exit__
             self._members = {member.name.removeprefix("./"): member for member in self._tar}
         except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, gzip.BadGzipFile) as error:
-            raise ArchiveFault(f"this is no image archive: {error}") from error
+            raise ArchiveFault(f"this is no image archive: {' '.join(str(error).split())}") from error
 
     def __enter__(self) -> Archive:
         return self

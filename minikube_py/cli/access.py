@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 
 from minikube_py.api.errors import StatusError
-from minikube_py.cli.options import no_cluster
+from minikube_py.cli.options import no_cluster, plain
 from minikube_py.client.access import Access
 from minikube_py.client.errors import ConnectionFailed
 from minikube_py.client.kubeconfig import KubeconfigFault, load_kubeconfig
@@ -26,7 +26,7 @@ def cluster_access(name: str) -> Access:
     try:
         return load_kubeconfig([path]).access
     except (KubeconfigFault, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(plain(error)) from error
 
 
 def cluster_client(name: str) -> Client:

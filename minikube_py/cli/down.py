@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from minikube_py.cli.options import cluster_name
+from minikube_py.cli.options import cluster_name, plain
 from minikube_py.cluster.engineapi import NoEngine
 from minikube_py.cluster.teardown import KubeconfigKept, take_down
 
@@ -18,5 +18,5 @@ def down(name: str) -> None:
     except KubeconfigKept as kept:
         raise click.ClickException(f'cluster "{name}" is gone, but its context may be left: {kept}') from kept
     except (NoEngine, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(plain(error)) from error
     click.echo(f'Cluster "{name}" is gone.' if existed else f'There is no cluster "{name}".')

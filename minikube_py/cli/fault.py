@@ -113,7 +113,7 @@ async def _ask(
     try:
         body = await client.raw(f"/api/v1/nodes/{node}/proxy/faults{path}", query=query, method=method)
     except NotFound as error:
-        raise click.ClickException(f"there is no node {node!r}") from error
+        raise click.ClickException(f"there is no node {node}") from error
     found: list[dict[str, Any]] = orjson.loads(body)["faults"]
     return found
 

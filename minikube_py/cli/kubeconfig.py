@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from minikube_py.cli.options import cluster_name, no_cluster
+from minikube_py.cli.options import cluster_name, no_cluster, plain
 from minikube_py.cluster import kubeconfig as files
 from minikube_py.cluster.paths import ClusterPaths
 
@@ -23,5 +23,5 @@ def kubeconfig(name: str, merge: bool) -> None:
     try:
         files.add_to(files.user_kubeconfig(), files.read(path))
     except (files.KubeconfigBusy, ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(plain(error)) from error
     click.echo(f'Context "{name}" is in {files.user_kubeconfig()}')

@@ -93,7 +93,17 @@ class LazyGroup(click.Group):
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
+def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    command = main.get_command(ctx, "version") if asked else None
+    if command is not None:
+        ctx.invoke(command)
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
+)
 def main() -> None:
     """A Kubernetes cluster in Python: starts in a second, needs neither Docker nor root."""
     for stream in (sys.stdout, sys.stderr):

@@ -41,6 +41,13 @@ cluster_name = click.option(
 )
 
 
+def plain(error: Exception) -> str:
+    """What a person reads of it: the file and what is wrong with it, without Python's numbers."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def no_cluster(name: str) -> click.ClickException:
     """What a command raises whose cluster is not there: with the way to start it, and the others there are."""
     from minikube_py.cluster.paths import ClusterPaths, existing_clusters

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from minikube_py.cli.options import cluster_name
+from minikube_py.cli.options import cluster_name, plain
 from minikube_py.cluster import kubeconfig
 from minikube_py.cluster.engineapi import NoEngine
 from minikube_py.cluster.launch import launch
@@ -82,7 +82,7 @@ def up(name: str, wait: float, node_runtimes: tuple[str, ...], **settings: Any) 
         click.echo(f'Cluster "{name}" is already running at {server}' if server else _STILL_STARTING.format(name=name))
         return
     except (ValueError, OSError, NoEngine) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(plain(error)) from error
     for remark in filter(None, (begun.plan.runtimes.reason, begun.note)):
         click.echo(f" {click.style('✓', fg='green')} {remark}")
     try:
@@ -130,7 +130,7 @@ def _merge(name: str) -> bool:
     try:
         kubeconfig.add_to(path, kubeconfig.read(own))
     except (kubeconfig.KubeconfigBusy, ValueError, OSError) as error:
-        click.echo(f"The cluster runs, but {path} was not changed: {error}", err=True)
+        click.echo(f"The cluster runs, but {path} was not changed: {plain(error)}", err=True)
         click.echo(f"Use:  export KUBECONFIG={shlex.quote(str(own))}", err=True)
         return False
     return True

@@ -177,7 +177,7 @@ class Assembly:
     def names_of_node(self, node: str) -> tuple[str, ...]:
         """The parts that a node consists of. Raises KeyError."""
         if node not in self.network.nodes:
-            raise KeyError(f"no node {node}")
+            raise KeyError(f"there is no node {node}")
         return (f"agent-{node}", f"machine-{node}")
 
     def switch_off(self, node: str) -> None:

@@ -136,7 +136,8 @@ class Beside:
         """Returns when it is done. Raises OSError where it failed; the log says why."""
         _, status = os.waitpid(self._pid, 0)
         if status != 0:
-            raise OSError(f"{self._what}: failed with code {os.waitstatus_to_exitcode(status)}")
+            code = os.waitstatus_to_exitcode(status)
+            raise OSError(f"{self._what}: failed with code {code}, see `minik logs supervisor`")
 
 
 def _do_beside(work: Callable[[], None]) -> int:

@@ -19,7 +19,7 @@ from minikube_py.cluster.leftovers import remove_after_a_crash
 from minikube_py.cluster.lock import take_lock
 from minikube_py.cluster.paths import ClusterPaths
 from minikube_py.cluster.plan import ClusterPlan, make_plan
-from minikube_py.cluster.preflight import explain, probe
+from minikube_py.cluster.preflight import check_room, explain, probe
 from minikube_py.cluster.progress import Progress, ProgressWriter, read_progress
 from minikube_py.cluster.ranges import Ranges, choose_ranges
 from minikube_py.cluster.runtimes import choose_runtimes
@@ -78,6 +78,7 @@ def launch(config: ClusterConfig) -> Launch | ComposedLaunch:
         ranges = choose_ranges(config)
         plan = make_plan(ranges.config, paths, runtimes)
         remove_after_a_crash(paths)
+        check_room(paths.lock.parent)
         listener = _listen(plan.config.api_port)
         paths.logs.mkdir(mode=0o700, parents=True)
         read_end, write_end = os.pipe()
@@ -96,7 +97,10 @@ def launch(config: ClusterConfig) -> Launch | ComposedLaunch:
 
 def _listen(port: int) -> socket.socket:
     """The host's door to the API server: opened first, so that a taken port is refused before anything is made."""
-    return socket.create_server(("127.0.0.1", port), backlog=1024)
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=1024)
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), f"127.0.0.1:{port}") from error
 
 
 def _detach(plan: ClusterPlan, listener: socket.socket, progress: int) -> int:

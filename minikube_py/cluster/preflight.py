@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 from minikube_py.linux.mounts import mount
 from minikube_py.linux.namespaces import new_netns
 from minikube_py.linux.netlink import Netlink
 
-
-class CannotRun(Exception):
-    """This machine cannot run a cluster; the message says why and what to do."""
+#: An idle cluster writes a tenth of it; the rest is for the first minutes of work.
+_LEAST_ROOM = 4 << 20
 
 
 def probe(scratch: Path) -> None:
@@ -28,6 +28,14 @@ def probe(scratch: Path) -> None:
             network.link_up("lo")
     finally:
         os.close(descriptor)
+
+
+def check_room(directory: Path) -> None:
+    """Raises OSError where the disk is too full for certificates, logs and the API server's journal."""
+    free = shutil.disk_usage(directory).free
+    if free < _LEAST_ROOM:
+        needed = f"a cluster needs {_LEAST_ROOM >> 20} MiB (another place: $MINIK_HOME)"
+        raise OSError(errno.ENOSPC, f"{free >> 10} KiB are free, {needed}", str(directory))
 
 
 def explain(error: OSError) -> str:

@@ -58,7 +58,7 @@ class Supervisor:
                 self._turn()
         except Exception as error:
             _log.exception("the cluster cannot run")
-            self._progress.failed(f"{type(error).__name__}: {error}")
+            self._progress.failed(str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}")
             return 1
         finally:
             self._take_down()
@@ -170,7 +170,9 @@ class Supervisor:
             raise ControlRefused(f"unknown command {command!r}")
         try:
             return commands[command](**arguments)
-        except (TypeError, KeyError) as error:
+        except KeyError as error:
+            raise ControlRefused(str(error.args[0])) from error
+        except TypeError as error:
             raise ControlRefused(f"{command}: {error}") from error
         except OSError as error:
             raise ControlRefused(f"{command}: {error}") from error

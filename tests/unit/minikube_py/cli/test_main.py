@@ -26,6 +26,12 @@ def test_every_command_and_option_is_explained(name: str) -> None:
             assert not isinstance(option, click.Option) or option.help, f"{each.name} {option.opts}"
 
 
+def test_the_version_by_command_or_option() -> None:
+    first, second = (CliRunner().invoke(main, [word]) for word in ("version", "--version"))
+    assert first.output == second.output != ""
+    assert second.exit_code == 0
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_for_every_shell(shell: str) -> None:
     done = CliRunner().invoke(main, ["completion", shell])

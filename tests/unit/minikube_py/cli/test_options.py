@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from pytest import MonkeyPatch
 
 from minikube_py.cli.main import main
-from minikube_py.cli.options import cluster_name, no_cluster
+from minikube_py.cli.options import cluster_name, no_cluster, plain
 
 
 @click.command()
@@ -56,3 +56,15 @@ def test_what_is_not_there_is_said_with_the_way_to_start_it(tmp_path: Path) -> N
         'cluster "mine" does not exist: start it with `minik up --name mine` (or choose one by --name: other)'
     )
     assert no_cluster("other").message == 'cluster "other" is not running: start it with `minik up --name other`'
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(13, "Permission denied", "/a/b"), "/a/b: Permission denied"),
+        (OSError("certificates: failed"), "certificates: failed"),
+        (ValueError("no"), "no"),
+    ],
+)
+def test_errors_of_the_system_are_told_without_numbers(error: Exception, said: str) -> None:
+    assert plain(error) == said
