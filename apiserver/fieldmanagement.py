@@ -21,6 +21,7 @@ from minikube_py.api.errors import BadRequest
 from minikube_py.api.meta import format_time
 from minikube_py.api.patch import json_type
 from minikube_py.api.resources import (
+    CSINODES,
     DEPLOYMENTS,
     FLOWSCHEMAS,
     PRIORITYLEVELCONFIGURATIONS,
@@ -147,7 +148,7 @@ def _carry(shown: Object, stored: Object) -> None:
 _KEPT_BY_STATUS: Mapping[Resource, str] = MappingProxyType(
     {DEPLOYMENTS: "metadata.labels"}
     | dict.fromkeys(
-        (FLOWSCHEMAS, PRIORITYLEVELCONFIGURATIONS, RESOURCECLAIMS, SERVICECIDRS, VOLUMEATTACHMENTS),
+        (CSINODES, FLOWSCHEMAS, PRIORITYLEVELCONFIGURATIONS, RESOURCECLAIMS, SERVICECIDRS, VOLUMEATTACHMENTS),
         "metadata",
     )
 )

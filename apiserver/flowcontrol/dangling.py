@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 #: Who writes the condition, as managedFields name it.
 CONSUMER = "api-priority-and-fairness-config-consumer-v1"
-_SETTLED_SECONDS = 1.0
+#: A server that starts has better things to do than to describe itself.
+_STARTING_SECONDS = 1.0
 
 
 def dangling_condition(level: str, *, exists: bool, now: datetime) -> Object:
@@ -39,22 +40,20 @@ def dangling_condition(level: str, *, exists: bool, now: datetime) -> Object:
 
 
 class DanglingConditions:
-    """Follows the commits of schemas and levels, and writes a moment later what they have come to.
-
-    A cluster that starts has better things to do than to describe itself.
-    """
+    """Follows the commits of schemas and levels, and writes afterwards what they have come to."""
 
     def __init__(self, *, catalog: Catalog, patcher: Patcher, clock: Clock) -> None:
         self._catalog = catalog
         self._patcher = patcher
         self._clock = clock
         self._timer: Timer | None = None
+        self._pause = _STARTING_SECONDS
 
     def follow(self, resource: Resource, old: Object | None, new: Object | None) -> None:
         """Hears of every commit (``Writer.followers``)."""
         del old, new
         if self._timer is None and resource in (FLOWSCHEMAS, PRIORITYLEVELCONFIGURATIONS):
-            self._timer = self._clock.call_later(_SETTLED_SECONDS, self._settle_all)
+            self._timer = self._clock.call_later(self._pause, self._settle_all)
 
     def stop(self) -> None:
         """Write nothing more."""
@@ -62,7 +61,7 @@ class DanglingConditions:
             self._timer.cancel()
 
     def _settle_all(self) -> None:
-        self._timer = None
+        self._timer, self._pause = None, 0.0
         for stored in self._catalog.of(FLOWSCHEMAS).collection.everything():
             try:
                 self._settle(stored.load())

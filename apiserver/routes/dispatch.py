@@ -52,6 +52,8 @@ class Dispatcher:
         if served is None:
             return await self._review(request, info, user)
         _check_scope(served.resource, info)
+        if info.subresource and served.resource.subresource(info.subresource) is None:
+            raise unknown_resource()
         with warned(deprecations(served.resource)):
             return await self._serve(request, info, served, user)
 
@@ -70,8 +72,7 @@ class Dispatcher:
         self, request: web.BaseRequest, info: RequestInfo, served: Served, user: Identity
     ) -> web.StreamResponse:
         subresource = served.resource.subresource(info.subresource)
-        if subresource is None:
-            raise unknown_resource()
+        assert subresource is not None  # or nobody would have come here
         if not _allows(subresource, info):
             raise MethodNotAllowed()
         plural, name = info.plural, info.subresource

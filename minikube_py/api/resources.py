@@ -237,7 +237,7 @@ ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles")
 ROLEBINDINGS = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
 
 CSIDRIVERS = Resource("storage.k8s.io", "v1", "CSIDriver", "csidrivers", namespaced=False)
-CSINODES = Resource("storage.k8s.io", "v1", "CSINode", "csinodes", namespaced=False)
+CSINODES = Resource("storage.k8s.io", "v1", "CSINode", "csinodes", namespaced=False, subresources=(STATUS,))
 CSISTORAGECAPACITIES = Resource("storage.k8s.io", "v1", "CSIStorageCapacity", "csistoragecapacities")
 STORAGECLASSES = Resource(
     "storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False, short_names=("sc",)

@@ -10,7 +10,7 @@ from apiserver.registry.context import RequestContext
 from apiserver.registry.core.podspec.sources import validate_csi_driver_name
 from apiserver.registry.labelselectors import validate_label_selector
 from apiserver.registry.quantities import canonical, validate_nonnegative_quantity
-from apiserver.registry.strategy import KindStrategy
+from apiserver.registry.strategy import MERE_STATUS_RULES, KindStrategy
 from apiserver.registry.table import AGE, NAME, NONE, Column, Table, age
 from minikube_py.api import names
 from minikube_py.api.fields import duplicate, invalid, required
@@ -186,6 +186,8 @@ def node_strategy(resource: Resource) -> KindStrategy:
     """CSINodes."""
     return KindStrategy(
         resource=resource,
+        has_status=True,
+        subresources={"status": MERE_STATUS_RULES},
         validate=_validate_node,
         validate_change=_validate_node_change,
         table=Table((NAME, Column("Drivers", "integer", "Drivers on the node."), AGE), _node_cells),
