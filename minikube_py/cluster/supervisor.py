@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 #: How long an orderly stop of a part may take, in seconds.
 _STOP_SECONDS = 3.0
+#: A part that has ended so often before the cluster is ready: whoever waits for it is told. It goes on being tried.
+_HOPELESS = 5
 
 
 class Supervisor:
@@ -144,6 +146,8 @@ class Supervisor:
         delay = self._policies[name].delay(time.monotonic())
         _log.warning("%s ended with code %d, back in %.1f s", name, code, delay)
         self._after(delay, lambda: self._bring_back(child.part))
+        if self._policies[name].restarts == _HOPELESS:
+            self._progress.failed(f"{name} does not stay up: see `minik logs --name {self._plan.name} {name}`")
 
     def _bring_back(self, part: Part) -> None:
         if part.name not in self._halted and part.name not in self._children and not self._stopping:

@@ -91,9 +91,11 @@ def test_removal_goes_through_closed_directories(tmp_path: Path) -> None:
 class Assembled:
     """A cluster of three nodes without any; ``way`` is the node that ClusterIPs are asked of."""
 
+    READINESS = "readiness"
+
     def __init__(self) -> None:
         nodes = tuple(SimpleNamespace(name=f"lab-{number}") for number in (1, 2, 3))
-        self.plan = SimpleNamespace(nodes=nodes)
+        self.plan = SimpleNamespace(nodes=nodes, name="lab")
         self.network = SimpleNamespace(plug=lambda _: None, unplug=lambda _: None)
         self.way = ""
 
@@ -123,3 +125,16 @@ def test_the_hosts_way_to_services_avoids_every_node_that_is_off_or_cut_off() ->
         )
     ]  # fmt: skip
     assert ways == ["lab-2", "lab-3", "lab-1", "lab-3", "lab-2", "lab-3", "lab-3", "lab-3", "lab-1"]
+
+
+def test_who_waits_is_told_of_a_part_that_does_not_stay_up() -> None:
+    read_end, write_end = os.pipe()
+    supervisor: Any = Supervisor(Assembled(), ProgressWriter(write_end))  # type: ignore[arg-type]
+    supervisor._selector = SimpleNamespace(unregister=lambda _: None)
+    for _ in range(7):
+        supervisor._children["apiserver"] = SimpleNamespace(part=None, pidfd=-1, reap=lambda: 1)
+        supervisor._policies.setdefault("apiserver", RestartPolicy())
+        supervisor._ended("apiserver")
+    with os.fdopen(read_end, "rb") as pipe:
+        (told,) = read_progress(pipe)
+    assert (told.kind, told.text) == ("failed", "apiserver does not stay up: see `minik logs --name lab apiserver`")
