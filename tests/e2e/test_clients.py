@@ -23,6 +23,7 @@ SCRIPTS = Path(__file__).parent / "clients"
         ("kr8s", "with_kr8s.py"),
         ("kopf", "with_kopf.py"),
         ("lightkube", "with_lightkube.py"),
+        ("kubernetes_asyncio", "with_asyncio.py"),
     ],
 )
 def test_a_client_library_at_work(cluster: MinikCluster, namespace: str, library: str, script: str) -> None:

@@ -195,6 +195,70 @@ def test_an_older_kubectl(cluster: MinikCluster, namespace: str, old: Path | Non
     assert "deleted" in say("delete", "deployment", "web", "--timeout=60s")
 
 
+TWO = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: one, labels: {set: x}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: two, labels: {set: x}}
+"""
+
+RARER = """
+create serviceaccount robot
+auth can-i --list --as=system:serviceaccount:{ns}:robot
+get --raw /
+get events --field-selector=type=Normal
+events --types=Normal
+api-resources -o wide
+create deployment web --image=minik.local/echo --replicas=2
+rollout status deployment/web --timeout=60s
+wait deployment/web --for=jsonpath={{.status.readyReplicas}}=2 --timeout=60s
+set image deployment/web *=minik.local/echo:latest
+rollout undo deployment/web --to-revision=1
+rollout status deployment/web --timeout=60s
+expose deployment web --port=80
+set selector service/web app=other
+create rolebinding viewers --clusterrole=view --serviceaccount={ns}:robot
+set subject rolebinding viewers --user=somebody
+cluster-info dump --namespaces={ns} --output-directory={tmp}/dump
+create poddisruptionbudget web --selector=app=web --min-available=2
+"""
+
+
+def test_what_is_typed_less_often(cluster: MinikCluster, namespace: str, tmp_path: Path) -> None:
+    def say(*argv: str, stdin: str | None = None) -> str:
+        return cluster.kubectl("-n", namespace, *argv, stdin=stdin, timeout=90).stdout
+
+    for line in RARER.strip().splitlines():
+        say(*shlex.split(line.format(ns=namespace, tmp=tmp_path)))
+    assert "listening" in "".join(path.read_text() for path in (tmp_path / "dump").rglob("logs.txt"))
+    role = f"{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: r, namespace: {namespace}}}}}"
+    assert "reconciled" in say("auth", "reconcile", "-f", "-", stdin=role)
+
+    both, one = (
+        ("apply", "-f", "-", "-l", "set=x", "--prune", "--prune-allowlist=core/v1/ConfigMap"),
+        TWO.split("---")[0],
+    )
+    assert "two created" in say(*both, stdin=TWO)
+    assert "two pruned" in say(*both, stdin=one)
+    assert "one replaced" in say("replace", "--force", "-f", "-", stdin=one)
+    with cluster.following("-n", namespace, "wait", "configmap/three", "--for=create", "--timeout=60s") as waiting:
+        say("create", "configmap", "three")
+        assert "condition met" in waiting.readline()
+
+    pod = say("get", "pods", "-l", "app=web", "-o", "name").split()[0]
+    node = say("get", pod, "-o", "jsonpath={.spec.nodeName}")
+    try:
+        refused = cluster.kubectl("drain", node, "--pod-selector=app=web", "--timeout=1s", check=False)
+        assert "Cannot evict pod as it would violate the pod's disruption budget" in refused.stderr
+    finally:
+        cluster.kubectl("uncordon", node)
+    say("debug", pod, "--image=minik.local/host", "--copy-to=copy", "--", "sleep", "60")
+    say("wait", "pod/copy", "--for=condition=Ready", "--timeout=60s")
+
+
 def test_a_node_is_drained(cluster: MinikCluster, namespace: str, kubectl: str) -> None:
     node = f"{cluster.name}-1"
     pinned = f'{{"spec": {{"nodeName": "{node}", "terminationGracePeriodSeconds": 1}}}}'
