@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +25,13 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture
-def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClusterPlan:
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterPlan]:
     monkeypatch.setenv("MINIK_HOME", str(tmp_path))
     monkeypatch.setattr(os, "chown", lambda *_: None)  # an ordinary user may run the tests
     monkeypatch.setattr(containers, "MOST_NODES", 3)
-    return containers.container_plan({"MINIK_CLUSTER": "my_lab", "MINIK_NETWORK": "192.168.99"})
+    found = containers.container_plan({"MINIK_CLUSTER": "my_lab", "MINIK_NETWORK": "192.168.99"})
+    yield found
+    shutil.rmtree(found.paths.sockets, ignore_errors=True)  # outside of a directory whose path is long
 
 
 def test_the_environment_names_the_cluster(plan: ClusterPlan) -> None:
