@@ -16,12 +16,17 @@ _by_revision = attrgetter("revision")
 
 
 class History:
-    """The last ``limit`` changes. ``compacted`` is the newest revision whose change is no longer here."""
+    """The last ``limit`` changes. ``compacted`` is the newest revision whose change is no longer here.
+
+    Reads of the past end with compaction, as etcd's do; watches may go on from any revision after which every change
+    is here, as they may from upstream's watch cache.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._changes: list[Change] = []
         self.compacted = 0
+        self._readable = 0
 
     def append(self, change: Change) -> None:
         """Remember a change, newer than all before."""
@@ -31,17 +36,20 @@ class History:
             self._drop(len(self._changes) - self._limit)
 
     def compact(self, revision: int) -> None:
-        """Forget every change up to and including ``revision``."""
+        """Forget every change up to and including ``revision``, and what was before it."""
+        self._readable = max(self._readable, revision)
         self._drop(bisect_right(self._changes, revision, key=_by_revision))
 
     def since(self, revision: int) -> list[Change]:
         """The changes after ``revision``, oldest first. Raises Gone when some of them have left."""
         if revision < self.compacted:
-            raise Gone(f"too old resource version: {revision} ({self.compacted})")
+            raise _too_old(revision, self.compacted)
         return self._changes[bisect_right(self._changes, revision, key=_by_revision) :]
 
     def overlay(self, revision: int) -> dict[str, StoredObject | None]:
         """For every key changed after ``revision``: what it was then (None: not there). Raises Gone."""
+        if revision < self._readable:
+            raise _too_old(revision, self._readable)
         before: dict[str, StoredObject | None] = {}
         for change in self.since(revision):
             before.setdefault(change.current.key, change.previous)
@@ -51,3 +59,7 @@ class History:
         if count > 0:
             self.compacted = self._changes[count - 1].revision
             del self._changes[:count]
+
+
+def _too_old(revision: int, oldest: int) -> Gone:
+    return Gone(f"too old resource version: {revision} ({oldest})")

@@ -145,6 +145,19 @@ def test_compaction_ends_reading_of_the_past() -> None:
     assert list(maps.changes_since(store.revision)) == []
 
 
+def test_compaction_ends_pages_of_what_did_not_change_but_no_watch_of_it() -> None:
+    store = Store()
+    maps = store.collection(CONFIGMAPS)
+    for name in "ab":
+        maps.create({"metadata": {"name": name, "namespace": "x"}})
+    page = maps.select(Selection(), limit=1)
+    store.collection(EVENTS).create({"metadata": {"name": "e", "namespace": "x"}})
+    store.compact(store.revision)
+    with pytest.raises(Gone):
+        maps.select(Selection(), limit=1, after="x/a", revision=page.revision)
+    assert list(maps.changes_since(page.revision)) == []
+
+
 def test_history_is_bounded_and_bisects_on_revisions() -> None:
     store = Store(history_size=8)
     events = store.collection(EVENTS)
