@@ -143,10 +143,7 @@ async def send_list(
     assert isinstance(form, PlainForm | PartialForm | TableForm)
     head = form.list_head(list_metadata(page))
     if is_small(page.items):
-        if page.items or not isinstance(form, TableForm):
-            body = head + b",".join([form.item(stored) for stored in page.items]) + b"]}"
-        else:
-            body = head[:-1] + b"null}"  # a Table without rows, as Go writes it
+        body = head + b",".join([form.item(stored) for stored in page.items]) + b"]}"
         answer = render(body, wanted)
         answer.headers = headers
         return await send(request, answer)

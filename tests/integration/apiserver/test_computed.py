@@ -27,7 +27,7 @@ async def test_metrics_are_discovered_and_read_only(http: HTTP) -> None:
         reply = await http("GET", f"{METRICS}/{path}")
         assert (reply.status, reply.body["items"]) == (200, [])
     reply = await http("GET", f"{METRICS}/nodes", Accept=TABLE)
-    assert (reply.body["kind"], reply.body["rows"]) == ("Table", None)
+    assert (reply.body["kind"], reply.body["rows"]) == ("Table", [])
     assert (await http("GET", f"{METRICS}/nodes/none")).status == 404
 
 
