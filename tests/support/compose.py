@@ -52,7 +52,7 @@ class ComposeCluster(MinikCluster):
     def start(self, *, agents: int) -> str:
         """Brings it up."""
         return self.minik(
-            "up", "--name", self.name, "--nodes", str(agents), "--runtime", "docker", "--wait", "180", timeout=300
+            "up", "--name", self.name, "--nodes", str(agents), "--runtime", "docker", "--wait", "300", timeout=480
         ).stdout
 
     def kill(self, service: str, number: int = 1) -> None:
