@@ -7,23 +7,30 @@ is a hash of it; its number says which is the newest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from minikube_py.api.errors import AlreadyExists
-from minikube_py.api.meta import labels_of, name_of, namespace_of, owner_reference
-from minikube_py.api.resources import CONTROLLERREVISIONS, Resource
+from minikube_py.api.meta import annotations_of, labels_of, name_of, namespace_of, owner_reference
+from minikube_py.api.resources import CONTROLLERREVISIONS, DAEMONSETS, Resource
 from minikube_py.api.types import Object
 from minikube_py.client.rest import Client
 from minikube_py.controllers.hashing import object_hash
 from minikube_py.controllers.writes import Writes
 
 HASH_LABEL = "controller-revision-hash"
-_STALE_HASH_LABEL = "controller.kubernetes.io/hash"
+_OWN_HASH_LABEL = "controller.kubernetes.io/hash"
 
 
 def revision_data(owner: Object) -> Object:
-    """The patch that restores the present template."""
+    """The patch that restores the present template, its keys in order: clients compare it byte by byte."""
     template = (owner.get("spec") or {}).get("template") or {}
-    return {"spec": {"template": template | {"$patch": "replace"}}}
+    return {"spec": {"template": _in_order(template | {"$patch": "replace"})}}
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, list) else value
 
 
 def number_of(revision: Object) -> int:
@@ -55,7 +62,8 @@ def make_revision(owner: Object, resource: Resource, existing: Sequence[Object],
         "metadata": {
             "name": f"{name_of(owner)[:223]}-{suffix}",
             "namespace": namespace_of(owner),
-            "labels": labels | {_STALE_HASH_LABEL: suffix},
+            "labels": labels | {HASH_LABEL if resource is DAEMONSETS else _OWN_HASH_LABEL: suffix},
+            "annotations": dict(annotations_of(owner)),
             "ownerReferences": [owner_reference(complete)],
         },
         "data": data,
@@ -71,17 +79,14 @@ def equal(revision: Object, owner: Object) -> bool:
 def surplus(revisions: Sequence[Object], live: Iterable[str], limit: int) -> list[Object]:
     """Revisions beyond the history limit that no pod carries (``live``: names or hashes), the oldest first."""
     in_use = set(live)
-    idle = [
-        entry
-        for entry in ordered(revisions)
-        if name_of(entry) not in in_use and labels_of(entry).get(_STALE_HASH_LABEL) not in in_use
-    ]
+    idle = [entry for entry in ordered(revisions) if name_of(entry) not in in_use and hash_of(entry) not in in_use]
     return idle[: max(len(idle) - limit, 0)]
 
 
 def hash_of(revision: Object) -> str:
-    """The hash in the revision's name."""
-    return labels_of(revision).get(_STALE_HASH_LABEL, "")
+    """The hash in the revision's name, under the label that its kind of owner uses."""
+    labels = labels_of(revision)
+    return labels.get(_OWN_HASH_LABEL) or labels.get(HASH_LABEL, "")
 
 
 class History:
