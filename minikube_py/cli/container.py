@@ -27,7 +27,7 @@ def container() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-@container.command()
+@container.command(short_help="The API server.")
 @click.option("--api-port", default=6443, show_default=True, help="The port at which the host reaches it.")
 def apiserver(api_port: int) -> None:
     """The API server, after it has written certificates and configurations for all."""
@@ -44,7 +44,7 @@ def controlplane() -> None:
     sys.exit(_run(_plan(), _CONTROLPLANE, "controlplane", ControlPlaneConfig))
 
 
-@container.command()
+@container.command(short_help="The load balancers outside the cluster.")
 def cloud() -> None:
     """The load balancers outside the cluster, and the door for the ports that the host publishes."""
     sys.exit(_run(_plan(), _CONTROLPLANE, "cloud", ControlPlaneConfig))

@@ -24,7 +24,7 @@ def fault() -> None:
     """Break a node's Service proxy on purpose, and mend it."""
 
 
-@fault.command("drop-watch")
+@fault.command("drop-watch", short_help="NODE hears no more of Services and endpoints.")
 @cluster_name
 @click.argument("node")
 def drop_watch(name: str, node: str) -> None:

@@ -27,13 +27,14 @@ def image() -> None:
     """Build images, load them and list them."""
 
 
-@image.command()
+@image.command(short_help="Load the images of an archive.")
 @cluster_name
 @click.argument("file", type=click.File("rb"))
 def load(name: str, file: IO[bytes]) -> None:
     """Load the images of FILE, an archive of `docker save` or an OCI layout (- is standard input)."""
     with told_plainly(name):
         nodes = _a_node_of_each_runtime(asyncio.run(_nodes(name)))
+    click.echo(f"Loading {file.name} ...", err=True)  # a large one takes a while
     if len(nodes) == 1:
         _upload(name, nodes, file)
         return
@@ -42,7 +43,7 @@ def load(name: str, file: IO[bytes]) -> None:
         _upload(name, nodes, spool)
 
 
-@image.command()
+@image.command(short_help="Build an image with Docker and load it.")
 @cluster_name
 @click.option("--tag", "-t", required=True, help="The image's name.")
 @click.option("--file", "-f", "dockerfile", type=click.Path(exists=True), help="The Dockerfile; DIRECTORY/Dockerfile.")

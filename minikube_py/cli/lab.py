@@ -16,7 +16,7 @@ from minikube_py.aio.clock import SystemClock
 from minikube_py.api.meta import format_time
 from minikube_py.cli import labshow
 from minikube_py.cli.access import cluster_access, load_balancers, told_plainly
-from minikube_py.cli.options import cluster_name
+from minikube_py.cli.options import cluster_name, plain
 from minikube_py.client.rest import Client
 from minikube_py.cluster.paths import home
 from minikube_py.labs import report as reports
@@ -192,7 +192,7 @@ def reset(name: str, language: str, stop: bool, lab: str) -> None:
         _start(name, language, seed, folder)
 
 
-@lab.command()
+@lab.command(short_help="Write a signed report, or verify some.")
 @language_option
 @click.option("--student", default=getpass.getuser, show_default="your login name", help="Who you are.")
 @click.option(
@@ -214,7 +214,7 @@ def report(language: str, student: str, output: Path, collected: bool, files: Se
     try:
         output.write_bytes(reports.write(student, _now(), done, reports.student_key(_folder() / "key")))
     except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(plain(error)) from error
     passed = sum(bool(each.passed) for each in done)
     click.echo(say("written", language, path=output, n=passed, all=len(load_all(_roots()))))
 
@@ -226,12 +226,12 @@ def new(path: Path) -> None:
     try:
         made = scaffold.new(path)
     except (LabFault, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(plain(error)) from error
     click.echo(f"{path} is a lab that works: change it, and prove it with `minik lab lint {path}`.")
     click.echo(f"To start it:  export MINIK_LABS={path.resolve().parent}; minik lab start {made.name}")
 
 
-@lab.command()
+@lab.command(short_help="Prove that labs can be failed and passed.")
 @cluster_name
 @click.option("--seed", default="lint", show_default=True, help="What the names, ports and addresses follow from.")
 @click.option("--jobs", default=4, show_default=True, help="How many at a time.")

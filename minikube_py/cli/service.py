@@ -32,7 +32,7 @@ def service() -> None:
     """Show where Services answer on this machine: `minik service list`, or `minik service NAME [--url]`."""
 
 
-@service.command("list")
+@service.command("list", short_help="List the Services of all namespaces.")
 @cluster_name
 def list_(name: str) -> None:
     """List the Services of all namespaces with their addresses on this machine."""

@@ -22,7 +22,7 @@ from minikube_py.client.rest import Client
 @cluster_name
 @namespace_option
 @click.option("--for", "condition", default="Available", show_default=True, help="The condition that must be True.")
-@click.option("--timeout", default=30.0, show_default=True, help="Seconds.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait.")
 @click.argument("what", metavar="KIND/NAME")
 def wait(name: str, namespace: str, condition: str, timeout: float, what: str) -> None:
     """Wait until KIND/NAME has the condition."""

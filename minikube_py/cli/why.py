@@ -89,7 +89,7 @@ def pvc(name: str, namespace: str, output: str, claim_name: str) -> None:
 def _workload_command(kind: str) -> None:
     """One command per kind of workload: they differ in nothing else."""
 
-    @why.command(kind.lower(), help=f"Why {kind} NAME has not the pods it should have, or they do not run.")
+    @why.command(kind.lower(), help=f"Why pods of {kind} NAME are missing or do not run.")
     @cluster_name
     @namespace_option
     @output_option

@@ -20,6 +20,8 @@ def test_every_command_is_listed_and_none_is_cut_off() -> None:
 def test_every_command_and_option_is_explained(name: str) -> None:
     command = main.get_command(click.Context(main), name)
     assert command is not None
+    said = CliRunner().invoke(command, ["--help"]).output.splitlines()
+    assert not [line for line in said if line.endswith("...") and not line.startswith("Usage")], "cut off"
     for each in (command, *(command.commands.values() if isinstance(command, click.Group) else ())):
         assert each.help, each.name
         for option in each.params:
