@@ -28,7 +28,11 @@ spec:
   template:
     metadata: {{labels: {{app: web}}}}
     spec:
-      containers: [{{name: echo, image: minik.local/echo, ports: [{{containerPort: 8080}}]}}]
+      containers:
+        - name: echo
+          image: minik.local/echo
+          ports: [{{containerPort: 8080}}]
+          lifecycle: {{preStop: {{sleep: {{seconds: 2}}}}}}  # a busy machine takes its time to withdraw endpoints
 ---
 apiVersion: v1
 kind: Pod
