@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import uvloop
 from aiohttp import web
 
+from apiserver.app import short_collections
 from apiserver.listeners import tls_context
 from benchmarks.holds import STOP, report_holds
 from benchmarks.processes import cpu_seconds, pss_bytes
@@ -135,7 +136,8 @@ def _serve(folder: Path, authority: Authority, bare: bool, pipe: Connection) -> 
     async def run() -> None:
         async with running_apiserver(folder, authority=authority) as api:
             pipe.send(api.url)
-            await report_holds(pipe)
+            with short_collections():
+                await report_holds(pipe)
 
     async def run_bare() -> None:
         async def handle(_request: web.BaseRequest) -> web.StreamResponse:

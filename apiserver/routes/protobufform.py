@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from apiserver.routes.forms import PartialForm, PlainForm, stored_view
 from apiserver.routes.negotiation import PROTOBUF
 from apiserver.schema.messages import Messages
-from apiserver.schema.protobuf import MAGIC, Envelope, seal_envelope
+from apiserver.schema.protobuf import MAGIC
 from apiserver.schema.protowire import bytes_field, varint
 from apiserver.store.objects import EventType, StoredObject
 
 PROTOBUF_TYPE = PROTOBUF.encode()
+#: The end of an envelope: no encoding, no content type.
+_CLOSED = bytes_field(3, b"") + bytes_field(4, b"")
 
 #: Where encodings of stored objects are kept: ``Collection.encoded``.
 Encoded = Callable[[StoredObject, Callable[[StoredObject], bytes]], bytes]
@@ -35,9 +37,13 @@ class ProtobufForm:
         return PROTOBUF_TYPE + b";stream=watch"
 
     def object(self, stored: StoredObject) -> bytes:
-        """An object on its own, in its envelope."""
-        inner = self.inner
-        return seal_envelope(Envelope(inner.api_version, inner.kind, self._message(stored)))
+        """An object on its own. An envelope has it in the same field as a list, so that both share what is kept."""
+        return self._opened(self.inner.kind) + self.item(stored) + _CLOSED
+
+    def _opened(self, kind: str) -> bytes:
+        """An envelope up to its content."""
+        version = bytes_field(1, self.inner.api_version.encode())
+        return MAGIC + bytes_field(1, version + bytes_field(2, kind.encode()))
 
     def _message(self, stored: StoredObject) -> bytes:
         inner = self.inner
@@ -57,10 +63,9 @@ class ProtobufForm:
     def list_pieces(self, metadata: bytes, items: Iterable[bytes], size: int) -> Iterable[bytes]:
         """A list in pieces. ``items`` are ``size`` bytes together: an envelope says its length first."""
         inner, head = self.inner, self.messages.list_metadata(metadata)
-        kind = bytes_field(1, inner.api_version.encode()) + bytes_field(2, inner.list_kind.encode())
-        yield MAGIC + bytes_field(1, kind) + b"\x12" + varint(len(head) + size) + head
+        yield self._opened(inner.list_kind) + b"\x12" + varint(len(head) + size) + head
         yield from items
-        yield bytes_field(3, b"") + bytes_field(4, b"")
+        yield _CLOSED
 
     def event(self, kind: EventType, stored: StoredObject) -> bytes:
         """A watch event."""
