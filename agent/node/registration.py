@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,9 @@ class NodeRegistration:
         except NotFound:
             node = await self._create()
         node = await self._correct_spec(node)
-        status = await self._status((node.get("status") or {}).get("conditions") or ())
+        before = node.get("status") or {}
+        status = await self._status(before.get("conditions") or ())
+        status["allocatable"] = status["allocatable"] | extended_resources(before.get("capacity") or {})
         if uid_of(self._node or {}) != uid_of(node):
             self._lease_due.set()
         self._node = node
@@ -218,6 +220,12 @@ class NodeRegistration:
             return {}
         owner = {"apiVersion": "v1", "kind": "Node", "name": self._deps.config.node_name, "uid": uid_of(self._node)}
         return {"ownerReferences": [owner]}
+
+
+def extended_resources(capacity: Mapping[str, str]) -> dict[str, str]:
+    """What somebody else has put into the node's capacity: pods can have all of it, as the kubelet has it
+    (Kubernetes' page "Advertise Extended Resources for a Node")."""
+    return {name: amount for name, amount in capacity.items() if "/" in name}
 
 
 def _essence(value: Any) -> Any:

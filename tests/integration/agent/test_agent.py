@@ -110,6 +110,10 @@ async def test_the_node_registers_and_registers_again_when_its_objects_are_gone(
     assert (ready["Ready"], ready["MemoryPressure"], ready["PIDPressure"]) == ("True", "False", "False")
     lease = await running.client.get(LEASES, NODE, "kube-node-lease")
     assert lease["spec"]["holderIdentity"] == NODE
+    advertised = {"status": {"capacity": {"example.com/dongle": "4"}}}
+    await running.client.patch(NODES, NODE, advertised, subresource="status")
+    running.agent.node.report_soon()
+    await eventually(lambda: "example.com/dongle" in (running.agent.node.node or node)["status"]["allocatable"])
     await running.client.delete(NODES, NODE)
     running.agent.node.report_soon()
     await eventually(lambda: (running.agent.node.node or node)["metadata"]["uid"] != node["metadata"]["uid"])
