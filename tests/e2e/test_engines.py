@@ -43,8 +43,10 @@ def home() -> Iterator[Path]:
 @pytest.fixture(scope="module", params=["docker", "compose"])
 def cluster(request: pytest.FixtureRequest, engine: PrivateEngine, home: Path) -> Iterator[MinikCluster]:
     if request.param == "compose":
+        home = _within(home)
         user = _docker_user(engine, home)
         composed = ComposeCluster(home, engine, name="composed", user=user)
+        images = engine.docker("images", "-q")  # those that others have loaded stay
         try:
             told = composed.start(agents=2)
             assert ("the cluster's parts are containers" in told) and "composed-2 is Ready" in told
@@ -52,7 +54,8 @@ def cluster(request: pytest.FixtureRequest, engine: PrivateEngine, home: Path) -
             yield composed
         finally:
             composed.down()
-        assert engine.docker("ps", "-aq") == engine.docker("volume", "ls", "-q") == engine.docker("images", "-q") == ""
+        assert engine.docker("ps", "-aq") == engine.docker("volume", "ls", "-q") == ""
+        assert engine.docker("images", "-q") == images
         assert "composed" not in engine.docker("network", "ls")
         assert not (home / "m" / "clusters").exists()
         return
@@ -68,6 +71,13 @@ def cluster(request: pytest.FixtureRequest, engine: PrivateEngine, home: Path) -
             docked.down()
         assert engine.docker("ps", "-aq") == ""
         assert "minik.local" not in engine.docker("images"), "down removes what the agents have made for themselves"
+
+
+def _within(home: Path) -> Path:
+    """A home for somebody else than the owner of ``home``."""
+    home.chmod(0o755)
+    (home / "another").mkdir()
+    return home / "another"
 
 
 def _docker_user(engine: PrivateEngine, home: Path) -> str:

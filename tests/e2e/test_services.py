@@ -99,3 +99,20 @@ def test_endpoints_by_hand_lead_out_of_the_cluster(services: MinikCluster) -> No
 
 def test_a_sticky_client_keeps_its_pod(services: MinikCluster) -> None:
     assert len(set(ask(services, "http://sticky"))) == 1
+
+
+@pytest.mark.parametrize("service", ["internal", "internal:80", "http:internal:80"])
+def test_the_api_server_leads_to_a_service(services: MinikCluster, service: str) -> None:
+    path = f"/api/v1/namespaces/default/services/{service}/proxy/hostname"
+    assert services.kubectl("get", "--raw", path).stdout.strip() in pods(services)
+
+
+def test_the_api_server_leads_to_a_pod(services: MinikCluster) -> None:
+    name = next(iter(pods(services)))
+    path = f"/api/v1/namespaces/default/pods/{name}:9376/proxy/hostname"
+    assert services.kubectl("get", "--raw", path).stdout.strip() == name
+
+
+def test_the_api_server_asks_over_tls_where_it_is_told_to(services: MinikCluster) -> None:
+    path = "/api/v1/namespaces/default/services/https:kubernetes:https/proxy/version"
+    assert json.loads(services.kubectl("get", "--raw", path).stdout)["major"] == "1"
