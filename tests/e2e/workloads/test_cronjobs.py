@@ -38,10 +38,10 @@ async def test_the_hours_bring_their_jobs_and_take_the_old_ones_away(field: Fiel
     cluster.minik("clock", "advance", "1h", "--name", cluster.name)
     job = await field.until(first, what="a Job after an hour")
     assert annotations_of(job)[SCHEDULED_AT].endswith(":00:00+05:30")
-    pods = {name_of(each): each for each in await field.pods("by=hourly")}
-    jobs = {name: labels_of(pod)["batch.kubernetes.io/job-name"] for name, pod in pods.items()}
-    assert list(jobs.values()) == [name_of(job)], {name: pod["status"] for name, pod in pods.items()}
-    assert await field.log(*jobs) == "the hour has come\n"
+    # Others may have put this clock forward before: such hours bring a Job of their own.
+    (pod,) = await field.pods(f"batch.kubernetes.io/job-name={name_of(job)}")
+    assert labels_of(pod)["by"] == "hourly"
+    assert await field.log(name_of(pod)) == "the hour has come\n"
 
     async def second() -> Object | None:
         return await _finished(field, but=name_of(job))
