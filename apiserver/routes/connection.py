@@ -77,9 +77,15 @@ class Connection(RequestHandler):
         buffered, self._message_tail = self._message_tail, b""
         return buffered
 
+    @property
+    def unsent_bytes(self) -> int:
+        """How much is waiting for the client to read it."""
+        return self.transport.get_write_buffer_size() if self.transport is not None else 0
+
     async def drained(self) -> None:
-        """Wait until the client has read enough to be written to again."""
-        await self._drain_helper()
+        """Wait while the client has too much to read to be written to again."""
+        if self.writing_paused:
+            await self._drain_helper()
 
 
 class HTTPServer(web.Server):

@@ -86,8 +86,7 @@ async def send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         framing += b"Connection: close\r\n"
     head = response_head(answer.status, answer.content_type, framing, answer.headers)
     transport.write(head if request.method == "HEAD" else head + answer.body)
-    if connection.writing_paused:
-        await connection.drained()
+    await connection.drained()
     return as_response(Written(keep_alive=keep_alive, status=answer.status))
 
 
@@ -152,13 +151,11 @@ class ChunkedStream:
     @property
     def unsent_bytes(self) -> int:
         """How much is waiting for the client to read it."""
-        transport = self._connection.transport
-        return transport.get_write_buffer_size() if transport is not None else 0
+        return self._connection.unsent_bytes
 
     async def drained(self) -> None:
         """Wait while the client is behind."""
-        if self._connection.writing_paused:
-            await self._connection.drained()
+        await self._connection.drained()
 
     async def finish(self) -> web.StreamResponse:
         """Write the end; the connection can be used again."""

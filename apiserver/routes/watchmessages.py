@@ -76,13 +76,11 @@ class MessageStream:
     @property
     def unsent_bytes(self) -> int:
         """How much is waiting for the client to read it."""
-        transport = self._connection.transport
-        return transport.get_write_buffer_size() if transport is not None else 0
+        return self._connection.unsent_bytes
 
     async def drained(self) -> None:
         """Wait while the client is behind."""
-        if self._connection.writing_paused:
-            await self._connection.drained()
+        await self._connection.drained()
 
     async def until_closed(self) -> None:
         """Return when the client closes. What it says is nobody's."""

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 from apiserver.registry.admissionregistration.policyparts import (
     BINDING_TABLE,
     default_binding,
     default_policy,
-    param_kind,
-    validate_match,
+    policy_table,
+    validate_binding,
     validate_operations,
     validate_policy,
-    validate_reference,
 )
-from apiserver.registry.checks import Errors, Fields, require_name, require_one_of
+from apiserver.registry.checks import Errors, Fields, require_one_of
 from apiserver.registry.strategy import KindStrategy
-from apiserver.registry.table import AGE, NAME, Column, Table, age
-from minikube_py.api import names
 from minikube_py.api.fields import invalid, required
-from minikube_py.api.meta import name_of
 from minikube_py.api.resources import Resource
 from minikube_py.api.types import Object
 
@@ -54,20 +47,7 @@ def _validate_mutation(mutation: Fields, path: str, errors: Errors) -> None:
             errors.append(required(f"{place}.expression"))
 
 
-def _cells(policy: Object, now: datetime) -> list[Any]:
-    count = len((policy.get("spec") or {}).get("mutations") or ())
-    return [name_of(policy), count, param_kind(policy), age(policy, now)]
-
-
-_TABLE = Table(
-    (
-        NAME,
-        Column("Mutations", "integer", "How many expressions change objects."),
-        Column("ParamKind", description="The kind of its parameters."),
-        AGE,
-    ),
-    _cells,
-)
+_TABLE = policy_table("mutations", "Mutations", "How many expressions change objects.")
 
 
 def strategy(resource: Resource) -> KindStrategy:
@@ -84,11 +64,8 @@ def strategy(resource: Resource) -> KindStrategy:
 
 def _validate_binding(binding: Object, errors: Errors) -> None:
     spec = binding["spec"]
-    require_name(spec, "policyName", "spec", errors, names.subdomain_name)
-    if spec.get("paramRef") is not None:
-        validate_reference(spec["paramRef"], "spec.paramRef", errors)
+    validate_binding(spec, errors)
     if (matched := spec.get("matchResources")) is not None:
-        validate_match(matched, "spec.matchResources", errors)
         validate_operations(matched, "spec.matchResources", _OPERATIONS, errors)
 
 

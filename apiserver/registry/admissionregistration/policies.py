@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 from apiserver.registry.admissionregistration.policyparts import (
     BINDING_TABLE,
     default_binding,
     default_policy,
-    param_kind,
-    validate_match,
+    policy_table,
+    validate_binding,
     validate_policy,
-    validate_reference,
 )
-from apiserver.registry.checks import Errors, Fields, one_of, require_name, unique
+from apiserver.registry.checks import Errors, Fields, one_of, unique
 from apiserver.registry.strategy import KindStrategy
-from apiserver.registry.table import AGE, NAME, Column, Table, age
 from minikube_py.api import names
 from minikube_py.api.fields import invalid, required
 from minikube_py.api.meta import name_of
@@ -71,20 +66,7 @@ def _validate_audits(audits: list[Fields], policy: str, path: str, errors: Error
     unique([audit.get("key") or "" for audit in audits], lambda index: f"{path}[{index}].key", errors)
 
 
-def _cells(policy: Object, now: datetime) -> list[Any]:
-    count = len((policy.get("spec") or {}).get("validations") or ())
-    return [name_of(policy), count, param_kind(policy), age(policy, now)]
-
-
-_TABLE = Table(
-    (
-        NAME,
-        Column("Validations", "integer", "How many expressions it checks."),
-        Column("ParamKind", description="The kind of its parameters."),
-        AGE,
-    ),
-    _cells,
-)
+_TABLE = policy_table("validations", "Validations", "How many expressions it checks.")
 
 
 def strategy(resource: Resource) -> KindStrategy:
@@ -102,11 +84,7 @@ def strategy(resource: Resource) -> KindStrategy:
 
 def _validate_binding(binding: Object, errors: Errors) -> None:
     spec = binding["spec"]
-    require_name(spec, "policyName", "spec", errors, names.subdomain_name)
-    if spec.get("paramRef") is not None:
-        validate_reference(spec["paramRef"], "spec.paramRef", errors)
-    if spec.get("matchResources") is not None:
-        validate_match(spec["matchResources"], "spec.matchResources", errors)
+    validate_binding(spec, errors)
     actions, path = spec.get("validationActions") or [], "spec.validationActions"
     for index, action in enumerate(actions):
         one_of(action, _ACTIONS, f"{path}[{index}]", errors)

@@ -13,7 +13,7 @@ from apiserver.registry.admissionregistration.rules import (
     validate_matching,
     validate_rule,
 )
-from apiserver.registry.checks import Errors, Fields, check, one_of, require, require_one_of, unique
+from apiserver.registry.checks import Errors, Fields, check, one_of, require, require_name, require_one_of, unique
 from apiserver.registry.labelselectors import validate_label_selector
 from apiserver.registry.table import AGE, NAME, Column, Table, age, format_selector
 from minikube_py.api import names
@@ -48,7 +48,7 @@ def validate_policy(spec: Fields, errors: Errors, *, operations: Collection[str]
     if constraints is None:
         errors.append(required("spec.matchConstraints"))
     else:
-        validate_match(constraints, "spec.matchConstraints", errors)
+        _validate_match(constraints, "spec.matchConstraints", errors)
         require(constraints, "resourceRules", "spec.matchConstraints", errors)
         validate_operations(constraints, "spec.matchConstraints", operations, errors)
     validate_match_conditions(spec.get("matchConditions") or [], "spec.matchConditions", errors)
@@ -63,7 +63,7 @@ def validate_operations(resources: Fields, path: str, operations: Collection[str
         one_of(operation, operations, f"{path}.resourceRules.operations", errors)
 
 
-def param_kind(policy: Object) -> str:
+def _param_kind(policy: Object) -> str:
     """The kind of a policy's parameters as tables show it."""
     kind = (policy.get("spec") or {}).get("paramKind")
     return f"{kind.get('apiVersion')}/{kind.get('kind')}" if kind else "<unset>"
@@ -90,7 +90,7 @@ def _validate_param_kind(kind: Fields, path: str, errors: Errors) -> None:
         errors.append(invalid(f"{path}.kind", name, detail))
 
 
-def validate_match(resources: Fields, path: str, errors: Errors) -> None:
+def _validate_match(resources: Fields, path: str, errors: Errors) -> None:
     """Which requests a policy looks at."""
     validate_matching(resources, path, errors)
     for kind in ("resourceRules", "excludeResourceRules"):
@@ -116,12 +116,36 @@ def _validate_variable(variable: Fields, path: str, errors: Errors) -> None:
         errors.append(required(f"{path}.expression", "expression is not specified"))
 
 
+def policy_table(field: str, column: str, description: str) -> Table:
+    """The columns of a policy whose expressions are in ``field`` of its spec."""
+
+    def cells(policy: Object, now: datetime) -> list[Any]:
+        count = len((policy.get("spec") or {}).get(field) or ())
+        return [name_of(policy), count, _param_kind(policy), age(policy, now)]
+
+    columns = (
+        NAME,
+        Column(column, "integer", description),
+        Column("ParamKind", description="The kind of its parameters."),
+    )
+    return Table((*columns, AGE), cells)
+
+
 def default_binding(binding: Object) -> None:
     """What a binding leaves open."""
     _default_match(binding.setdefault("spec", {}).get("matchResources"))
 
 
-def validate_reference(reference: Fields, path: str, errors: Errors) -> None:
+def validate_binding(spec: Fields, errors: Errors) -> None:
+    """The policy, the parameters and the place of any binding."""
+    require_name(spec, "policyName", "spec", errors, names.subdomain_name)
+    if spec.get("paramRef") is not None:
+        _validate_reference(spec["paramRef"], "spec.paramRef", errors)
+    if spec.get("matchResources") is not None:
+        _validate_match(spec["matchResources"], "spec.matchResources", errors)
+
+
+def _validate_reference(reference: Fields, path: str, errors: Errors) -> None:
     """The parameters of a binding: one object by name, or those that a selector finds."""
     name, selector = reference.get("name"), reference.get("selector")
     if name:

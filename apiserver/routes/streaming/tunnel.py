@@ -115,8 +115,7 @@ async def _carry(connection: Connection, reader: asyncio.StreamReader, head: byt
     data = head
     while data and connection.transport is not None:
         connection.transport.write(data)
-        if connection.writing_paused:
-            await connection.drained()
+        await connection.drained()
         data = await reader.read(_PIECE)
 
 
